@@ -1,0 +1,301 @@
+# neomem: `make run` boots it, `make test` proves it, `make help` lists the rest.
+# Everything is built out of tree in $(BUILD); sources are listed by hand, one flavour of objects per use.
+
+BUILD ?= build
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CXX := $(if $(findstring clang,$(CC)),$(subst clang,clang++,$(CC)),$(subst gcc,g++,$(CC)))
+FUZZ_CC ?= clang-14
+LD := ld
+OBJCOPY := objcopy
+PYTHON := /usr/bin/python3
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+say = $(if $(filter 1,$(V)),,@printf '  %-8s %s\n' '$(1)' '$(patsubst $(BUILD)/%,%,$(2))')
+
+MEM ?= 256M
+CPUS ?= 1
+CMD ?=
+SCREEN ?=
+FUZZ_SECONDS ?= 600
+FUZZ_SHORT_RUNS ?= 20000
+MODEL_OPERATIONS ?= 300000
+JOBS ?= 2
+
+MAKEFLAGS += --no-builtin-rules
+.DEFAULT_GOAL := all
+.DELETE_ON_ERROR:
+.SECONDARY:
+
+# ---- sources -----------------------------------------------------------------------------------------
+
+LIB_SRCS := $(wildcard kernel/lib/*.c)
+MM_SRCS := $(wildcard kernel/mm/*.c)
+KERNEL_SRCS := kernel/main.c $(LIB_SRCS) $(MM_SRCS) $(wildcard kernel/arch/x86_64/*.c) $(wildcard kernel/diag/*.c) \
+	$(wildcard kernel/drivers/*.c) $(wildcard kernel/shell/*.c)
+KERNEL_ASM := $(wildcard kernel/arch/x86_64/*.S)
+KERNEL_CXX := $(wildcard kernel/mm/*.cpp) $(wildcard kernel/diag/*.cpp)
+HOSTED_SRCS := $(wildcard kernel/port/hosted/*.c)
+EFI_SRCS := $(wildcard efi/*.c)
+EFI_ASM := efi/cpu.S efi/trampoline.S efi/kernel_blob.S
+FONTS := Uni2-Terminus16 Uni2-Terminus32x16
+
+# ---- flags -------------------------------------------------------------------------------------------
+
+KNOBS := $(foreach knob,HEAP_SIZE_MB PAGE_POOL_SIZE DEBUG_MEMORY,$(if $($(knob)),-D$(knob)=$($(knob))))
+WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wundef -Wpointer-arith -Wcast-align \
+	-Wcast-qual -Wwrite-strings -Wvla -Wformat=2 -Wimplicit-fallthrough -Wswitch-enum -Wnull-dereference \
+	-Wredundant-decls -Wdouble-promotion -Wframe-larger-than=2048 -Werror
+WARN_C := -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wnested-externs
+IS_CLANG := $(findstring clang,$(CC))
+WARN_CC := $(if $(IS_CLANG),-Wconditional-uninitialized -Wassign-enum -Wcomma -Wmissing-variable-declarations,-Wlogical-op -Wduplicated-cond -Wtrampolines)
+COMPILER_INCLUDE := $(if $(IS_CLANG),$(shell $(CC) -print-resource-dir 2>/dev/null)/include,$(shell $(CC) -print-file-name=include 2>/dev/null))
+PREFIX_MAP := -ffile-prefix-map=$(CURDIR)/=
+FREESTANDING := -ffreestanding -nostdinc -isystem $(COMPILER_INCLUDE) -Iinclude -fno-strict-aliasing -fno-common -fvisibility=hidden \
+	-mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -MMD -MP $(PREFIX_MAP) $(KNOBS)
+KERNEL_FLAGS := $(FREESTANDING) -O2 -g -fpie -fno-omit-frame-pointer -fno-optimize-sibling-calls
+KERNEL_CFLAGS := -std=c17 $(KERNEL_FLAGS) $(WARN) $(WARN_C) $(WARN_CC)
+KERNEL_CXXFLAGS := -std=c++17 $(KERNEL_FLAGS) -nostdinc++ -fno-exceptions -fno-rtti -fno-threadsafe-statics $(WARN)
+EFI_CFLAGS := -std=c17 $(FREESTANDING) -O2 -g -fpic -fshort-wchar -DGNU_EFI_USE_MS_ABI $(if $(IS_CLANG),,-maccumulate-outgoing-args) \
+	-isystem /usr/include/efi -isystem /usr/include/efi/x86_64 $(WARN) $(WARN_C) $(WARN_CC)
+HOST_FLAGS := -Iinclude -I. -Ikernel/mm -Ikernel/lib -Ikernel/drivers -Ikernel/shell -fno-strict-aliasing -fno-common -fno-builtin \
+	-fno-omit-frame-pointer -g -MMD -MP -D_GNU_SOURCE $(PREFIX_MAP) $(KNOBS)
+HOST_CFLAGS := -std=c17 $(HOST_FLAGS) $(WARN) $(WARN_C) $(WARN_CC) -Wframe-larger-than=65536
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all
+# The copy and fill loops must not be recognised as calls of themselves.
+STRING_FLAGS := $(if $(IS_CLANG),-fno-builtin,-fno-tree-loop-distribute-patterns -fno-builtin)
+
+# ---- products ----------------------------------------------------------------------------------------
+
+.PHONY: all run test bench image iso host fuzz check clean help
+all: $(BUILD)/neomem.efi $(BUILD)/kernel.elf ## the program: build/neomem.efi (and build/kernel.elf with symbols)
+
+run: setup-run $(BUILD)/neomem.img ## boot it in QEMU: MEM=256M CPUS=1 CMD="run-time options" SCREEN=none|gtk|sdl
+	$(Q)MEM='$(MEM)' CPUS='$(CPUS)' CMD='$(CMD)' SCREEN='$(SCREEN)' scripts/run_qemu.sh $(BUILD)/neomem.img
+
+image: $(BUILD)/neomem.img ## disk image with GPT and ESP: `dd` it to a stick
+iso: $(BUILD)/neomem.iso ## hybrid ISO: CD and stick
+
+# ---- set-up ------------------------------------------------------------------------------------------
+
+.PHONY: setup-build setup-run setup-test
+setup-build setup-run setup-test: setup-%:
+	$(Q)scripts/setup.sh $*
+
+# Everything that compiles waits for the compiler: one order-only prerequisite covers a fresh machine.
+$(BUILD)/.setup-build: scripts/setup.sh
+	$(Q)scripts/setup.sh build
+	$(Q)mkdir -p $(BUILD) && touch $@
+
+# The stamp changes when a knob or the compiler does, and with it every object.
+STAMP := $(CC) $(KNOBS)
+$(shell mkdir -p $(BUILD); [ "$$(cat $(BUILD)/.knobs 2>/dev/null)" = "$(STAMP)" ] || printf '%s' "$(STAMP)" > $(BUILD)/.knobs)
+COMMON_DEPS := Makefile $(BUILD)/.knobs | $(BUILD)/.setup-build
+
+# ---- kernel ------------------------------------------------------------------------------------------
+
+KERNEL_OBJS := $(patsubst %,$(BUILD)/kernel-obj/%.o,$(KERNEL_SRCS) $(KERNEL_ASM) $(KERNEL_CXX)) \
+	$(patsubst %,$(BUILD)/kernel-obj/font/%.o,$(FONTS))
+
+$(BUILD)/kernel-obj/kernel/lib/string.c.o: KERNEL_CFLAGS += $(STRING_FLAGS)
+$(BUILD)/kernel-obj/%.c.o: %.c $(COMMON_DEPS)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(KERNEL_CFLAGS) -c $< -o $@
+$(BUILD)/kernel-obj/%.cpp.o: %.cpp $(COMMON_DEPS)
+	$(call say,CXX,$@)
+	$(Q)mkdir -p $(@D) && $(CXX) $(KERNEL_CXXFLAGS) -c $< -o $@
+$(BUILD)/kernel-obj/%.S.o: %.S $(COMMON_DEPS)
+	$(call say,AS,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -Iinclude -MMD -MP -g $(PREFIX_MAP) -c $< -o $@
+$(BUILD)/gen/%.c: /usr/share/consolefonts/%.psf.gz scripts/psf2c.py | $(BUILD)/.setup-build
+	$(call say,FONT,$@)
+	$(Q)mkdir -p $(@D) && $(PYTHON) scripts/psf2c.py $< $@
+/usr/share/consolefonts/%.psf.gz: | $(BUILD)/.setup-build ;
+$(BUILD)/kernel-obj/font/%.o: $(BUILD)/gen/%.c $(COMMON_DEPS)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(KERNEL_CFLAGS) -Ikernel/drivers -ffile-prefix-map=$(BUILD)/gen/=gen/ -c $< -o $@
+
+$(BUILD)/kernel.elf: $(KERNEL_OBJS) kernel/kernel.ld
+	$(call say,LD,$@)
+	$(Q)$(LD) -pie --no-dynamic-linker -nostdlib -z text -z noexecstack -z max-page-size=4096 -z norelro --hash-style=sysv \
+		--no-undefined --orphan-handling=error --build-id=sha1 -T kernel/kernel.ld $(KERNEL_OBJS) -o $@.tmp
+	$(Q)! readelf -rW $@.tmp | grep R_X86_64 | grep -v R_X86_64_RELATIVE || { echo 'kernel.elf: relocation of another type than RELATIVE'; exit 1; }
+	@# ld calls a PIE that is linked for a non-zero address ET_EXEC; it is position-independent all the same: ET_DYN, 3.
+	$(Q)printf '\003' | dd of=$@.tmp bs=1 seek=16 conv=notrunc status=none && mv $@.tmp $@
+$(BUILD)/kernel.stripped: $(BUILD)/kernel.elf
+	$(Q)$(OBJCOPY) --strip-all $< $@
+$(BUILD)/kernel.stripped.digest: $(BUILD)/kernel.stripped scripts/blob_digest.py
+	$(Q)$(PYTHON) scripts/blob_digest.py $< $@
+
+# ---- the UEFI half -----------------------------------------------------------------------------------
+
+EFI_OBJS := $(patsubst %,$(BUILD)/efi-obj/%.o,$(EFI_SRCS) $(EFI_ASM))
+
+$(BUILD)/efi-obj/efi/string.c.o: EFI_CFLAGS += $(STRING_FLAGS)
+$(BUILD)/efi-obj/%.c.o: %.c $(COMMON_DEPS)
+	$(call say,CC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(EFI_CFLAGS) -c $< -o $@
+$(BUILD)/efi-obj/%.S.o: %.S $(COMMON_DEPS)
+	$(call say,AS,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -Iinclude -I$(BUILD) -MMD -MP -g $(PREFIX_MAP) $(BLOB_DEFINES) -c $< -o $@
+$(BUILD)/efi-obj/efi/kernel_blob.S.o: BLOB_DEFINES = -DKERNEL_BLOB='"$(BUILD)/kernel.stripped"' -DKERNEL_BLOB_DIGEST='"$(BUILD)/kernel.stripped.digest"'
+$(BUILD)/efi-obj/efi/kernel_blob.S.o: $(BUILD)/kernel.stripped $(BUILD)/kernel.stripped.digest
+
+$(BUILD)/neomem.efi: $(EFI_OBJS) efi/efi.ld scripts/pe_finish.py
+	$(call say,EFI,$@)
+	$(Q)$(LD) -nostdlib -znocombreloc -T efi/efi.ld -shared -Bsymbolic -z defs -z noexecstack --build-id=none --hash-style=sysv \
+		/usr/lib/crt0-efi-x86_64.o $(EFI_OBJS) -L/usr/lib -lgnuefi -o $(BUILD)/neomem.so
+	$(Q)! readelf -rW $(BUILD)/neomem.so | grep R_X86_64 | grep -v R_X86_64_RELATIVE || { echo 'neomem.so: relocation of another type than RELATIVE'; exit 1; }
+	$(Q)$(OBJCOPY) -S -j .text -j .rodata -j .reloc -j .data -j .bss -j .dynamic -j .rela -j .sbat --target efi-app-x86_64 \
+		--subsystem=10 --section-alignment 4096 $(BUILD)/neomem.so $@.tmp
+	$(Q)$(PYTHON) scripts/pe_finish.py $@.tmp && mv $@.tmp $@
+
+$(BUILD)/neomem.img: $(BUILD)/neomem.efi scripts/make_image.sh scripts/neomem.cfg
+	$(call say,IMAGE,$@)
+	$(Q)scripts/make_image.sh $< $@
+$(BUILD)/neomem.iso: $(BUILD)/neomem.efi scripts/make_iso.sh scripts/neomem.cfg
+	$(call say,ISO,$@)
+	$(Q)scripts/make_iso.sh $< $@
+
+# ---- the same memory manager for Linux -----------------------------------------------------------------
+
+host: $(BUILD)/host/libneomem.a ## build/host/libneomem.a: the memory manager as a Linux library
+HOST_LIB_OBJS := $(patsubst %,$(BUILD)/host-obj/%.o,$(LIB_SRCS) $(MM_SRCS) $(HOSTED_SRCS) $(wildcard kernel/mm/*.cpp))
+$(BUILD)/host-obj/kernel/lib/string.c.o: HOST_CFLAGS += $(STRING_FLAGS)
+$(BUILD)/host-obj/%.c.o: %.c $(COMMON_DEPS)
+	$(call say,HOSTCC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(HOST_CFLAGS) -O2 -c $< -o $@
+$(BUILD)/host-obj/%.cpp.o: %.cpp $(COMMON_DEPS)
+	$(call say,HOSTCXX,$@)
+	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 $(HOST_FLAGS) $(WARN) -O2 -fno-exceptions -fno-rtti -c $< -o $@
+$(BUILD)/host/libneomem.a: $(HOST_LIB_OBJS)
+	$(call say,AR,$@)
+	$(Q)mkdir -p $(@D) && rm -f $@ && ar rcsD $@ $(HOST_LIB_OBJS)
+
+# ---- host tests: which sources each links -----------------------------------------------------------------
+# One line a test: UNIT_<name> for tests/unit/<name>.c, MODEL_<name> for tests/model, FUZZ_<name> for tests/fuzz.
+
+# -- adapter
+# -- lib
+LIB_TEST := kernel/lib/string.c kernel/lib/printf.c kernel/lib/utf8.c kernel/lib/record.c kernel/lib/console.c kernel/lib/panic.c
+OPTIONS_TEST := kernel/lib/options.c kernel/lib/options_table.c kernel/lib/options_text.c kernel/lib/parse.c
+UNIT_test_string := kernel/lib/string.c
+UNIT_test_printf := kernel/lib/printf.c kernel/lib/string.c
+UNIT_test_sort := kernel/lib/sort.c kernel/lib/string.c
+UNIT_test_rbtree := kernel/lib/rbtree.c kernel/lib/rbtree_check.c $(LIB_TEST)
+UNIT_test_list := $(LIB_TEST)
+UNIT_test_bitmap := kernel/lib/bitmap.c
+UNIT_test_options := $(OPTIONS_TEST) $(LIB_TEST)
+UNIT_test_record := tests/unit/json_check.c kernel/lib/warning.c $(LIB_TEST)
+UNIT_test_console := $(LIB_TEST)
+UNIT_test_panic := tests/unit/json_check.c $(LIB_TEST)
+UNIT_test_random := kernel/lib/random.c $(LIB_TEST)
+UNIT_test_parse := kernel/lib/parse.c kernel/lib/status.c
+UNIT_test_utf8 := kernel/lib/utf8.c
+FUZZ_fuzz_options := $(OPTIONS_TEST) $(LIB_TEST)
+FUZZ_fuzz_record := tests/unit/json_check.c $(LIB_TEST)
+FUZZ_fuzz_printf := kernel/lib/printf.c kernel/lib/string.c
+# -- efi
+# -- mm
+# -- shell
+SHELL_LIB := kernel/lib/console.c kernel/lib/printf.c kernel/lib/string.c
+FBTEXT := kernel/drivers/fbtext.c kernel/drivers/fbtext_draw.c kernel/drivers/fbtext_terminal.c kernel/lib/utf8.c
+LINE_EDITOR := $(addprefix kernel/shell/line_,editor.c text.c history.c complete.c draw.c) kernel/lib/utf8.c
+UNIT_test_fbtext := $(FBTEXT) $(SHELL_LIB) tests/support/fake_io.c gen/Uni2-Terminus16.c gen/Uni2-Terminus32x16.c
+UNIT_test_keyboard := kernel/drivers/keyboard.c kernel/drivers/keyboard_decode.c tests/support/fake_io.c
+UNIT_test_serial := kernel/drivers/serial.c kernel/drivers/uart.c $(SHELL_LIB) tests/support/fake_io.c tests/support/mmio_trap.c
+UNIT_test_acpi := kernel/drivers/acpi_discover.c kernel/drivers/acpi_parse.c kernel/drivers/acpi.c $(SHELL_LIB)
+UNIT_test_power := kernel/drivers/power.c $(SHELL_LIB) tests/support/fake_io.c tests/support/mmio_trap.c
+UNIT_test_line_editor := $(LINE_EDITOR) $(SHELL_LIB) tests/support/text_terminal.c
+UNIT_test_shell := kernel/shell/shell.c kernel/shell/shell_parse.c $(LINE_EDITOR) $(SHELL_LIB)
+FUZZ_fuzz_acpi := kernel/drivers/acpi_discover.c kernel/drivers/acpi_parse.c $(SHELL_LIB)
+FUZZ_fuzz_line_editor := $(LINE_EDITOR) $(SHELL_LIB) tests/support/text_terminal.c
+
+UNIT_TESTS := $(patsubst UNIT_%,%,$(filter UNIT_test_%,$(.VARIABLES)))
+MODEL_TESTS := $(patsubst MODEL_%,%,$(filter MODEL_model_%,$(.VARIABLES)))
+FUZZ_TARGETS := $(patsubst FUZZ_%,%,$(filter FUZZ_fuzz_%,$(.VARIABLES)))
+
+$(BUILD)/asan/kernel/lib/string.c.o: HOST_CFLAGS += $(STRING_FLAGS)
+$(BUILD)/asan/%.c.o: %.c $(COMMON_DEPS)
+	$(call say,ASANCC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(HOST_CFLAGS) -O1 $(SANITIZE) $(COVERAGE) -c $< -o $@
+$(BUILD)/asan/%.S.o: %.S $(COMMON_DEPS)
+	$(Q)mkdir -p $(@D) && $(CC) -Iinclude -MMD -MP -c $< -o $@
+$(BUILD)/asan/gen/%.c.o: $(BUILD)/gen/%.c $(COMMON_DEPS)
+	$(Q)mkdir -p $(@D) && $(CC) $(HOST_CFLAGS) -O1 $(SANITIZE) -c $< -o $@
+$(BUILD)/asan/%.cpp.o: %.cpp $(COMMON_DEPS)
+	$(Q)mkdir -p $(@D) && $(CXX) -std=c++17 $(HOST_FLAGS) $(WARN) -O1 $(SANITIZE) -c $< -o $@
+asan_objs = $(patsubst %,$(BUILD)/asan/%.o,$(1))
+
+define unit_rule
+$(BUILD)/tests/$(1): $(call asan_objs,tests/unit/$(1).c $(UNIT_$(1)))
+	$$(call say,LINK,$$@)
+	$$(Q)mkdir -p $$(@D) && $(if $(filter %.cpp,$(UNIT_$(1))),$(CXX),$(CC)) $(SANITIZE) $(COVERAGE) $$^ -lcmocka -lpthread -o $$@
+endef
+define model_rule
+$(BUILD)/tests/$(1): $(call asan_objs,tests/model/$(1).c $(MODEL_$(1)))
+	$$(call say,LINK,$$@)
+	$$(Q)mkdir -p $$(@D) && $(CC) $(SANITIZE) $(COVERAGE) $$^ -lcmocka -lpthread -o $$@
+endef
+define fuzz_rule
+$(BUILD)/fuzz/$(1): tests/fuzz/$(1).c $(FUZZ_$(1)) $(COMMON_DEPS)
+	$$(call say,FUZZCC,$$@)
+	$$(Q)mkdir -p $$(@D) && $(FUZZ_CC) -std=c17 $(HOST_FLAGS) -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all \
+		tests/fuzz/$(1).c $(FUZZ_$(1)) -o $$@
+endef
+$(foreach test,$(UNIT_TESTS),$(eval $(call unit_rule,$(test))))
+$(foreach test,$(MODEL_TESTS),$(eval $(call model_rule,$(test))))
+$(foreach target,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(target))))
+
+.PHONY: test-unit test-model test-fuzz test-boot test-reproducible
+test: setup-test ## everything: host tests, short fuzzing, static checks, reproducibility, all boots
+	$(Q)scripts/run_tests.sh $(BUILD) $(JOBS)
+test-unit: $(patsubst %,$(BUILD)/tests/%,$(UNIT_TESTS)) ## host unit tests under ASan and UBSan
+	$(Q)scripts/run_host_tests.sh unit $^
+test-model: $(patsubst %,$(BUILD)/tests/%,$(MODEL_TESTS)) ## random operations against naive references
+	$(Q)MODEL_OPERATIONS=$(MODEL_OPERATIONS) scripts/run_host_tests.sh model $^
+test-fuzz: $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_TARGETS)) ## every fuzz target over its kept corpus, then a short run
+	$(Q)FUZZ_RUNS=$(FUZZ_SHORT_RUNS) scripts/run_host_tests.sh fuzz $^
+fuzz: $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_TARGETS)) ## long fuzzing: FUZZ_SECONDS=600 for each target
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run_host_tests.sh fuzz $^
+
+-include test-images/programs.mk
+
+test-boot: $(BUILD)/neomem.efi $(BUILD)/kernel.elf $(BUILD)/neomem.img $(BUILD)/neomem.iso $(TEST_PROGRAMS) ## every scenario of test-images/ under QEMU
+	$(Q)$(PYTHON) scripts/test_images.py --build $(BUILD) --jobs $(JOBS)
+
+# ---- static checks -------------------------------------------------------------------------------------
+
+CHECKED_C := $(wildcard efi/*.c) $(KERNEL_SRCS)
+CHECKED_ALL := $(CHECKED_C) $(KERNEL_CXX) $(HOSTED_SRCS) $(wildcard efi/*.h include/*.h include/neomem/*.h kernel/*/*.h kernel/*/*/*.h) \
+	$(wildcard tests/*/*.c tests/*/*.h test-images/*/*.c)
+TIDY_FLAGS := -std=c17 -ffreestanding -Iinclude -fno-strict-aliasing -mno-red-zone -mgeneral-regs-only -fshort-wchar \
+	-DGNU_EFI_USE_MS_ABI -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
+
+.PHONY: check-format check-layers check-headers check-shell check-cppcheck check-tidy
+check: check-format check-layers check-headers check-shell check-cppcheck check-tidy ## clang-tidy, cppcheck, format, layers, headers, shellcheck
+check-format:
+	$(Q)clang-format-14 --dry-run -Werror $(CHECKED_ALL)
+check-layers: $(BUILD)/kernel.elf
+	$(Q)$(PYTHON) scripts/check_layers.py --objects $(BUILD)/kernel-obj
+check-headers:
+	$(Q)scripts/check_headers.sh $(CC)
+check-shell:
+	$(Q)shellcheck scripts/*.sh .ci/run
+check-cppcheck:
+	$(Q)cppcheck --quiet --std=c11 --enable=warning,performance,portability --inline-suppr --error-exitcode=1 -j2 -Iinclude \
+		--suppress=missingIncludeSystem --suppress=unmatchedSuppression $(CHECKED_C)
+check-tidy: $(patsubst %,$(BUILD)/tidy/%.ok,$(CHECKED_C))
+$(BUILD)/tidy/%.ok: % .clang-tidy $(COMMON_DEPS)
+	$(call say,TIDY,$@)
+	$(Q)mkdir -p $(@D) && clang-tidy-14 --quiet $< -- $(TIDY_FLAGS) 2>/dev/null && touch $@
+
+clean: ## remove build/
+	$(Q)rm -rf $(BUILD)
+
+help: ## this list
+	$(Q)awk -F':.*## ' '/^[a-z-]+:.*## /{split($$1,t,":"); printf "  make %-18s %s\n", t[1], $$2}' Makefile
+
+-include $(shell find $(BUILD) -path $(BUILD)/reproducible -prune -o -path $(BUILD)/clang -prune -o -name "*.d" -print 2>/dev/null)

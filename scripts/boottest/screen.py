@@ -1,0 +1,130 @@
+"""Read the text on a screen dump back, by comparing its character cells with the console font.
+
+The dump is QEMU's PPM (binary P6). The font is the PSF that the kernel's own is built from, so this proves glyphs,
+pitch, pixel format and position at once: one wrong pixel and the cell reads as unknown.
+
+Source: PSF2 as in the console-setup and kbd packages (magic 72 b5 4a 86; a Unicode table of UTF-8 follows the glyphs).
+"""
+import gzip
+import struct
+from collections import Counter
+from pathlib import Path
+
+FONT_FOLDER = Path("/usr/share/consolefonts")
+FONTS = ("Uni2-Terminus16.psf.gz", "Uni2-Terminus32x16.psf.gz")
+UNKNOWN = "\ufffd"
+
+
+class Font:
+    """width, height and a table from a glyph's rows (a tuple of integers) to its first character."""
+
+    def __init__(self, data):
+        if data[:4] == b"\x72\xb5\x4a\x86":
+            header, flags, count, glyph_bytes, self.height, self.width = struct.unpack_from("<8xIIIIII", data)
+            has_table = flags & 1
+        elif data[:2] == b"\x36\x04":
+            mode, glyph_bytes = data[2], data[3]
+            header, count, self.height, self.width = 4, 512 if mode & 1 else 256, glyph_bytes, 8
+            has_table = mode & 2
+        else:
+            raise ValueError("not a PSF font")
+        row_bytes = (self.width + 7) // 8
+        characters = self._characters(data, header + count * glyph_bytes) if has_table else list(map(chr, range(count)))
+        self.glyphs = {}
+        for index in range(count):
+            start = header + index * glyph_bytes
+            rows = tuple(int.from_bytes(data[start + y * row_bytes:start + (y + 1) * row_bytes], "big")
+                         >> (row_bytes * 8 - self.width) for y in range(self.height))
+            self.glyphs.setdefault(rows, characters[index] if index < len(characters) else UNKNOWN)
+        self.glyphs[(0,) * self.height] = " "
+
+    @staticmethod
+    def _characters(data, start):
+        if data[:2] == b"\x36\x04":
+            names, current = [], []
+            for (code,) in struct.iter_unpack("<H", data[start:]):
+                if code == 0xFFFF:
+                    names.append(chr(current[0]) if current else UNKNOWN)
+                    current = []
+                elif code != 0xFFFE:
+                    current.append(code)
+            return names
+        return [entry.split(b"\xfe")[0].decode("utf-8", "replace")[:1] or UNKNOWN
+                for entry in data[start:].split(b"\xff")]
+
+
+def load_fonts():
+    fonts = []
+    for name in FONTS:
+        with gzip.open(FONT_FOLDER / name) as source:
+            fonts.append(Font(source.read()))
+    return fonts
+
+
+class Screen:
+    """A PPM dump: width, height, and rows of bits where a pixel differs from the commonest colour."""
+
+    def __init__(self, data):
+        fields, position = [], 0
+        while len(fields) < 4:
+            end = position
+            while data[end] not in b" \t\r\n":
+                end += 1
+            if end > position:
+                fields.append(data[position:end])
+            position = end + 1
+        if fields[0] != b"P6" or fields[3] != b"255":
+            raise ValueError("not a binary PPM")
+        self.width, self.height = int(fields[1]), int(fields[2])
+        pixels = data[position:position + 3 * self.width * self.height]
+        if len(pixels) != 3 * self.width * self.height:
+            raise ValueError("the screen dump is truncated")
+        colours = Counter(pixels[i:i + 3] for i in range(0, len(pixels), 3))
+        self.colours = len(colours)
+        background = colours.most_common(1)[0][0]
+        self.rows = []
+        for y in range(self.height):
+            line = pixels[y * self.width * 3:(y + 1) * self.width * 3]
+            bits = 0
+            if line != background * self.width:
+                for x in range(self.width):
+                    bits = bits << 1 | (line[3 * x:3 * x + 3] != background)
+            self.rows.append(bits)
+
+    def is_blank(self):
+        return not any(self.rows)
+
+    def text(self, fonts):
+        """The lines of text, by the font and origin that explain the most cells."""
+        best, best_score = [], -1
+        for font in fonts:
+            for top in range(font.height):
+                if not any(self.rows[y] for y in range(min(top + font.height * 2, self.height))) and top:
+                    break
+                lines, score = self._read(font, top)
+                if score > best_score:
+                    best, best_score = lines, score
+                if top == 0 and score > 0 and not any(UNKNOWN in line for line in lines):
+                    return lines
+        return best
+
+    def _read(self, font, top):
+        columns = self.width // font.width
+        mask = (1 << font.width) - 1
+        lines, score = [], 0
+        for y in range(top, self.height - font.height + 1, font.height):
+            band = self.rows[y:y + font.height]
+            if not any(band):
+                lines.append("")
+                continue
+            cells = []
+            for column in range(columns):
+                shift = self.width - (column + 1) * font.width
+                rows = tuple(row >> shift & mask for row in band)
+                if rows not in font.glyphs:
+                    rows = tuple(~row & mask for row in rows)  # a cursor inverts its cell
+                cells.append(font.glyphs.get(rows, UNKNOWN))
+            line = "".join(cells).rstrip()
+            score += sum(1 if c not in (" ", UNKNOWN) else -2 for c in line if c != " ")
+            lines.append(line)
+        return lines, score
