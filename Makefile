@@ -55,9 +55,11 @@ COMPILER_INCLUDE := $(if $(IS_CLANG),$(shell $(CC) -print-resource-dir 2>/dev/nu
 PREFIX_MAP := -ffile-prefix-map=$(CURDIR)/=
 FREESTANDING := -ffreestanding -nostdinc -isystem $(COMPILER_INCLUDE) -Iinclude -fno-strict-aliasing -fno-common -fvisibility=hidden \
 	-mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -MMD -MP $(PREFIX_MAP) $(KNOBS)
-KERNEL_FLAGS := $(FREESTANDING) -O2 -g -fpie -fno-omit-frame-pointer -fno-optimize-sibling-calls
-KERNEL_CFLAGS := -std=c17 $(KERNEL_FLAGS) $(WARN) $(WARN_C) $(WARN_CC)
-KERNEL_CXXFLAGS := -std=c++17 $(KERNEL_FLAGS) -nostdinc++ -fno-exceptions -fno-rtti -fno-threadsafe-statics $(WARN)
+# Speed where memory is managed, size everywhere else.
+KERNEL_OPTIMISE = $(if $(filter kernel/mm/% kernel/lib/%,$<),-O2,-Os)
+KERNEL_FLAGS = $(FREESTANDING) $(KERNEL_OPTIMISE) -g -ffunction-sections -fdata-sections -fpie -fno-omit-frame-pointer -fno-optimize-sibling-calls
+KERNEL_CFLAGS = -std=c17 $(KERNEL_FLAGS) $(WARN) $(WARN_C) $(WARN_CC)
+KERNEL_CXXFLAGS = -std=c++17 $(KERNEL_FLAGS) -nostdinc++ -fno-exceptions -fno-rtti -fno-threadsafe-statics $(WARN)
 EFI_CFLAGS := -std=c17 $(FREESTANDING) -O2 -g -fpic -fshort-wchar -DGNU_EFI_USE_MS_ABI $(if $(IS_CLANG),,-maccumulate-outgoing-args) \
 	-isystem /usr/include/efi -isystem /usr/include/efi/x86_64 $(WARN) $(WARN_C) $(WARN_CC)
 HOST_FLAGS := -Iinclude -I. -Ikernel/mm -Ikernel/lib -Ikernel/drivers -Ikernel/shell -fno-strict-aliasing -fno-common -fno-builtin \
@@ -120,7 +122,7 @@ $(BUILD)/kernel-obj/font/%.o: $(BUILD)/gen/%.c $(COMMON_DEPS)
 $(BUILD)/kernel.elf: $(KERNEL_OBJS) kernel/kernel.ld
 	$(call say,LD,$@)
 	$(Q)$(LD) -pie --no-dynamic-linker -nostdlib -z text -z noexecstack -z max-page-size=4096 -z norelro --hash-style=sysv \
-		--no-undefined --orphan-handling=error --build-id=sha1 -T kernel/kernel.ld $(KERNEL_OBJS) -o $@.tmp
+		--gc-sections --no-undefined --orphan-handling=error --build-id=sha1 -T kernel/kernel.ld $(KERNEL_OBJS) -o $@.tmp
 	$(Q)! readelf -rW $@.tmp | grep R_X86_64 | grep -v R_X86_64_RELATIVE || { echo 'kernel.elf: relocation of another type than RELATIVE'; exit 1; }
 	@# ld calls a PIE that is linked for a non-zero address ET_EXEC; it is position-independent all the same: ET_DYN, 3.
 	$(Q)printf '\003' | dd of=$@.tmp bs=1 seek=16 conv=notrunc status=none && mv $@.tmp $@
@@ -178,6 +180,16 @@ $(BUILD)/host/libneomem.a: $(HOST_LIB_OBJS)
 # One line a test: UNIT_<name> for tests/unit/<name>.c, MODEL_<name> for tests/model, FUZZ_<name> for tests/fuzz.
 
 # -- adapter
+ADAPTER := $(addprefix efi/memmap_limine,.c _sweep.c _emit.c _carve.c)
+MEMORY_MAP := $(addprefix kernel/mm/memory_map,.c _check.c _query.c _reclaim.c)
+ADAPTER_TEST := tests/support/memmaps.c $(ADAPTER) kernel/mm/memory_map_check.c kernel/lib/efi_memmap.c kernel/lib/efi_memmap_audit.c
+UNIT_test_memmap_limine := $(ADAPTER_TEST)
+UNIT_test_memmap_limits := $(ADAPTER_TEST)
+UNIT_test_efi_memmap := $(ADAPTER_TEST)
+UNIT_test_memory_map := $(MEMORY_MAP)
+MODEL_model_memmap_limine := $(ADAPTER_TEST)
+MODEL_model_memory_map := $(sort $(ADAPTER_TEST) $(MEMORY_MAP))
+FUZZ_fuzz_memmap_limine := $(sort $(ADAPTER_TEST) $(MEMORY_MAP))
 # -- lib
 LIB_TEST := kernel/lib/string.c kernel/lib/printf.c kernel/lib/utf8.c kernel/lib/record.c kernel/lib/console.c kernel/lib/panic.c
 OPTIONS_TEST := kernel/lib/options.c kernel/lib/options_table.c kernel/lib/options_text.c kernel/lib/parse.c
@@ -198,7 +210,25 @@ FUZZ_fuzz_options := $(OPTIONS_TEST) $(LIB_TEST)
 FUZZ_fuzz_record := tests/unit/json_check.c $(LIB_TEST)
 FUZZ_fuzz_printf := kernel/lib/printf.c kernel/lib/string.c
 # -- efi
+UNIT_test_efi_text := efi/text.c
+UNIT_test_efi_options := efi/options.c efi/text.c
+UNIT_test_entropy_mix := efi/entropy_mix.c efi/blake2s.c efi/text.c
+UNIT_test_kernel_image := efi/kernel_image.c efi/blake2s.c tests/support/make_elf.c
+UNIT_test_first_tables := efi/first_tables.c
+FUZZ_fuzz_kernel_image := efi/kernel_image.c efi/blake2s.c
+FUZZ_fuzz_efi_options := efi/options.c efi/text.c
 # -- mm
+MM_PORT := kernel/port/hosted/arch_hosted.c kernel/port/hosted/phys_arena.c tests/support/mm_fixture.c kernel/lib/bitmap.c kernel/lib/status.c \
+	$(LIB_TEST)
+MM_MAP := kernel/mm/memory_map.c kernel/mm/memory_map_query.c kernel/mm/memory_map_check.c
+MM_FRAMES := $(addprefix kernel/mm/,early.c frames.c frames_table.c frames_layout.c frames_check.c pages.c) $(MM_MAP) $(MM_PORT)
+UNIT_test_frames := $(MM_FRAMES)
+UNIT_test_frames_maps := $(MM_FRAMES)
+MODEL_model_frames := $(MM_FRAMES)
+MM_TABLES := kernel/mm/page_table.c kernel/mm/page_table_walk.c $(MM_FRAMES)
+UNIT_test_pte :=
+UNIT_test_page_table := $(MM_TABLES)
+MODEL_model_page_table := $(MM_TABLES)
 # -- shell
 SHELL_LIB := kernel/lib/console.c kernel/lib/printf.c kernel/lib/string.c
 FBTEXT := kernel/drivers/fbtext.c kernel/drivers/fbtext_draw.c kernel/drivers/fbtext_terminal.c kernel/lib/utf8.c

@@ -11,7 +11,7 @@
 #define WORDS 4u            /* 256 bits from each source */
 #define RETRIES_RDRAND 10u  /* SDM vol. 1 7.3.17.1: more failures in a row mean a broken generator */
 #define RETRIES_RDSEED 128u /* may run dry for longer, because all CPUs share it */
-#define TIMING_SAMPLES 256u
+#define TIMING_SAMPLES 1024u
 
 static void add_firmware_random(struct entropy_pool *pool)
 {

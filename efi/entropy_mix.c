@@ -5,7 +5,7 @@
 #include "text.h"
 
 #define TIMING_DELTAS_PER_BIT 16u
-#define TIMING_BITS_MAX 32u
+#define TIMING_BITS_MAX 64u
 
 void entropy_pool_init(struct entropy_pool *pool)
 {

@@ -40,7 +40,7 @@ void entropy_derive(const struct entropy_root *root, const char *tag, uint8_t ou
 uint64_t entropy_draw(const struct entropy_root *root, const char *tag, uint64_t count);
 
 /* Conservative estimate for `count` time differences: one bit for every 16 that differ from the one before, so that a
- * machine without jitter gives nothing; at most 32 bits. */
+ * machine without jitter gives nothing; at most 64 bits. */
 uint32_t entropy_timing_bits(const uint64_t *deltas, size_t count);
 
 #endif

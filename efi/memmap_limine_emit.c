@@ -27,9 +27,10 @@ static void trim_segment(struct memmap_job *job, const struct memmap_segment *se
         return;
     }
     const struct memmap_span *owner = &job->spans[segment->owner];
-    if (type != owner->table_type) {
+    bool is_overlaid = segment->claim != MEMMAP_NONE && type != owner->type;
+    if (is_overlaid || type != owner->table_type) {
         memmap_add_trim(job, segment->base, segment->end - segment->base, owner->efi_type,
-                        segment->claim != MEMMAP_NONE ? BOOT_TRIM_OVERLAY : BOOT_TRIM_POLICY);
+                        is_overlaid ? BOOT_TRIM_OVERLAY : BOOT_TRIM_POLICY);
         return;
     }
     uint64_t front_end = min_u64(segment->end, keep_base);

@@ -368,11 +368,11 @@ static void after_switch(void)
     }
     keyboard_init();
     bool others_parked = silence_machine();
-    boot_report_memory_records();
     reclaim_loader_memory(others_parked);
 
     boot_milestones()->ready = arch_cycles();
     boot_report_boot_record(acpi_cpu_count());
+    boot_report_memory_records();
     boot_report_stats();
 
     bool ok = shell_run_list(option_text(OPTION_RUN));

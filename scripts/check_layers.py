@@ -45,7 +45,7 @@ EFI_MAY_NOT_SEE = {"status"}
 
 # Inside kernel/mm a unit uses only units to its left.
 MM_ORDER = ["memory_map", "early", "spinlock", "frames", "pages", "page_table", "vmm", "heap", "kmalloc", "stats"]
-MM_ALIASES = {"cxx_operators": "kmalloc", "memmap_check": "memory_map"}
+MM_ALIASES = {"cxx_operators": "kmalloc", "memmap_check": "memory_map", "mm_internal": "spinlock"}
 
 FREESTANDING = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "stdatomic.h", "limits.h", "stdalign.h", "stdnoreturn.h"}
 WRITABLE_GLOBALS = {"availableMemoryRegions", "availableMemoryRegionsCount"}

@@ -137,7 +137,7 @@ static void write_human(struct console_sink *sink, const char *text, size_t nbyt
             written = i;
         }
         /* A NUL is a byte like any other here, but 0 means that nothing was written yet. */
-        sink->last_byte = text[i] != '\0' ? text[i] : ' ';
+        sink->last_byte = (char)(text[i] != '\0' ? text[i] : ' ');
     }
     write_raw(sink, text + written, nbytes - written);
 }

@@ -19,7 +19,7 @@ static struct {
     char scratch[OPTION_TEXT_MAX]; /* the value that is being looked at, terminated */
 } state;
 
-/* A piece of text that need not be terminated. */
+/* A piece of text that need not be terminated; no NUL in it. */
 struct span {
     const char *text;
     size_t nbytes;
@@ -102,11 +102,7 @@ static bool parse_in_range(const struct option_definition *option, struct span s
     uint64_t value;
     neo_memcpy(state.scratch, span.text, span.nbytes);
     state.scratch[span.nbytes] = '\0';
-    /* A NUL inside would end the number early. */
-    if (neo_strlen(state.scratch) != span.nbytes || !parse_u64(state.scratch, &value)) {
-        return false;
-    }
-    if (value < option->min || value > option->max) {
+    if (!parse_u64(state.scratch, &value) || value < option->min || value > option->max) {
         return false;
     }
     *number = value;
@@ -154,11 +150,11 @@ struct shown {
 /* What came from outside, fit for a message: printable ASCII, cut to a sensible length. */
 static struct shown show(struct span span)
 {
-    struct shown shown;
+    struct shown shown = {{0}};
     size_t length = span.nbytes < SHOWN_BYTES ? span.nbytes : SHOWN_BYTES;
     for (size_t i = 0; i < length; i++) {
         char character = span.text[i];
-        shown.text[i] = character >= ' ' && character <= '~' ? character : '?';
+        shown.text[i] = (char)(character >= ' ' && character <= '~' ? character : '?');
     }
     neo_strlcpy(shown.text + length, span.nbytes > SHOWN_BYTES ? "..." : "", sizeof(shown.text) - length);
     return shown;

@@ -16,13 +16,13 @@ enum option_kind {
 struct option_definition {
     const char *name;
     enum option_kind kind;
-    const char *const *words; /* CHOICE, WORDS, FLAG (off, on): what a value may say */
     unsigned word_count;      /* at most 64 for WORDS */
+    const char *const *words; /* CHOICE, WORDS, FLAG (off, on): what a value may say */
     uint64_t min, max;        /* NUMBER */
-    bool has_default;         /* false: unset, and default_number is 0 */
     uint64_t default_number;  /* number, choice index, mask of words, flag; text is empty by default */
     const char *values;       /* TEXT: what a value looks like */
     const char *help;         /* no '|', no newline: it ends in a Markdown table */
+    bool has_default;         /* false: unset, and default_number is 0 */
 };
 
 /* In the order of enum option_id. */

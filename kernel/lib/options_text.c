@@ -27,6 +27,15 @@ static void add(struct builder *to, const char *format, ...)
     to->length += (size_t)added;
 }
 
+static void add_character(struct builder *to, char character)
+{
+    if (to->length + 1 < to->capacity) {
+        to->buffer[to->length] = character;
+        to->buffer[to->length + 1] = '\0';
+    }
+    to->length++;
+}
+
 static struct builder builder_start(char *buffer, size_t capacity)
 {
     if (capacity > 0) {
@@ -94,7 +103,7 @@ static void add_value(struct builder *to, const struct option_definition *option
     case OPTION_TEXT:
         add(to, "\"");
         for (; *text != '\0'; text++) {
-            add(to, "%c", *text >= ' ' && *text <= '~' ? *text : '?');
+            add_character(to, (char)(*text >= ' ' && *text <= '~' ? *text : '?'));
         }
         add(to, "\"");
         break;

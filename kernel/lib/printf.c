@@ -19,16 +19,16 @@ struct output {
     uint64_t length;
 };
 
+/* hh, h, none; l, ll, j, z and t all mean 64 bits. */
 enum size_modifier {
-    SIZE_INT,
     SIZE_CHAR,
     SIZE_SHORT,
-    SIZE_LONG,
-    SIZE_LONG_LONG,
-    SIZE_INTMAX,
-    SIZE_SIZE,
-    SIZE_PTRDIFF,
+    SIZE_INT,
+    SIZE_64,
 };
+_Static_assert(sizeof(long) == 8 && sizeof(long long) == 8 && sizeof(intmax_t) == 8 && sizeof(size_t) == 8 &&
+                   sizeof(ptrdiff_t) == 8,
+               "the long size modifiers are all alike");
 
 struct spec {
     bool left, zero, plus, space, alternate;
@@ -105,16 +105,12 @@ static const char *parse_size(const char *at, enum size_modifier *size)
         *size = at[1] == 'h' ? SIZE_CHAR : SIZE_SHORT;
         return at + (at[1] == 'h' ? 2 : 1);
     case 'l':
-        *size = at[1] == 'l' ? SIZE_LONG_LONG : SIZE_LONG;
+        *size = SIZE_64;
         return at + (at[1] == 'l' ? 2 : 1);
     case 'j':
-        *size = SIZE_INTMAX;
-        return at + 1;
     case 'z':
-        *size = SIZE_SIZE;
-        return at + 1;
     case 't':
-        *size = SIZE_PTRDIFF;
+        *size = SIZE_64;
         return at + 1;
     default:
         *size = SIZE_INT;
@@ -171,15 +167,8 @@ static int64_t take_signed(struct arguments *arguments, enum size_modifier size)
         return (signed char)va_arg(arguments->list, int);
     case SIZE_SHORT:
         return (short)va_arg(arguments->list, int);
-    case SIZE_LONG:
-        return va_arg(arguments->list, long);
-    case SIZE_LONG_LONG:
-        return va_arg(arguments->list, long long);
-    case SIZE_INTMAX:
-        return va_arg(arguments->list, intmax_t);
-    case SIZE_SIZE:
-    case SIZE_PTRDIFF:
-        return va_arg(arguments->list, ptrdiff_t);
+    case SIZE_64:
+        return va_arg(arguments->list, int64_t);
     case SIZE_INT:
     default:
         return va_arg(arguments->list, int);
@@ -193,15 +182,8 @@ static uint64_t take_unsigned(struct arguments *arguments, enum size_modifier si
         return (unsigned char)va_arg(arguments->list, unsigned);
     case SIZE_SHORT:
         return (unsigned short)va_arg(arguments->list, unsigned);
-    case SIZE_LONG:
-        return va_arg(arguments->list, unsigned long);
-    case SIZE_LONG_LONG:
-        return va_arg(arguments->list, unsigned long long);
-    case SIZE_INTMAX:
-        return va_arg(arguments->list, uintmax_t);
-    case SIZE_SIZE:
-    case SIZE_PTRDIFF:
-        return va_arg(arguments->list, size_t);
+    case SIZE_64:
+        return va_arg(arguments->list, uint64_t);
     case SIZE_INT:
     default:
         return va_arg(arguments->list, unsigned);
@@ -212,9 +194,8 @@ static uint64_t take_unsigned(struct arguments *arguments, enum size_modifier si
 static char *digits_backwards(char *end, uint64_t value, unsigned base, bool upper)
 {
     const char *alphabet = upper ? "0123456789ABCDEF" : "0123456789abcdef";
-    while (value != 0) {
+    for (; value > 0; value /= base) {
         *--end = alphabet[value % base];
-        value /= base;
     }
     return end;
 }

@@ -57,7 +57,7 @@ void random_chacha20_block(const uint32_t key[8], uint32_t counter, const uint32
 
 void random_init(const uint8_t seed[RANDOM_SEED_BYTES])
 {
-    for (unsigned i = 0; i < 8; i++) {
+    for (size_t i = 0; i < 8; i++) {
         const uint8_t *bytes = seed + 4 * i;
         generator.key[i] =
             (uint32_t)bytes[0] | (uint32_t)bytes[1] << 8 | (uint32_t)bytes[2] << 16 | (uint32_t)bytes[3] << 24;

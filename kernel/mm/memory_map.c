@@ -7,7 +7,8 @@
  * Overlaps (legal among the types that are not usable or reclaimable) are resolved in O(n) without a
  * queue: what matters at an address is only which types are active there, and there are nine. For each step
  * of the strictness ladder the sweep keeps the highest byte that any entry so far reaches; the strictest
- * step that still reaches the current address owns it.
+ * step that still reaches the current address owns it. Behind an address the active types can only step down
+ * the ladder, so one descent is enough.
  *
  *      reserved  |-----------------|                  reserved  |----|   |------|
  *      ACPI NVS       (less strict)   |----|     →
@@ -95,7 +96,7 @@ void memory_map_append_usable(struct memory_map *map, uint64_t base, uint64_t la
 }
 
 struct ladder {
-    bool active[STEPS];
+    bool used[STEPS];
     uint64_t last[STEPS]; /* highest byte that an entry of this step reaches */
     uint64_t type[STEPS];
 };
@@ -104,33 +105,30 @@ static void climb(struct ladder *ladder, const struct limine_memmap_entry *entry
 {
     unsigned step = limine_memmap_strictness(entry->type);
     uint64_t last = entry->base + (entry->length - 1);
-    if (!ladder->active[step] || ladder->last[step] < last) {
-        ladder->active[step] = true;
+    if (!ladder->used[step] || ladder->last[step] < last) {
+        ladder->used[step] = true;
         ladder->last[step] = last;
         ladder->type[step] = entry->type;
     }
 }
 
-/* Append what the active entries make of [from, until]. */
-static void flush(struct memory_map *map, struct ladder *ladder, uint64_t from, uint64_t until)
+/* Append what the entries so far make of [from, until]. */
+static void flush(struct memory_map *map, const struct ladder *ladder, uint64_t from, uint64_t until)
 {
     for (unsigned step = STEPS; step-- > 0;) {
-        if (!ladder->active[step]) {
+        if (!ladder->used[step] || ladder->last[step] < from) {
             continue;
         }
-        if (ladder->last[step] >= from) {
-            uint64_t last = min_u64(ladder->last[step], until);
-            if (ladder->type[step] == LIMINE_MEMMAP_USABLE) {
-                memory_map_append_usable(map, from, last);
-            } else {
-                memory_map_append(map, from, last, ladder->type[step]);
-            }
-            if (last == until) {
-                return;
-            }
-            from = last + 1;
+        uint64_t last = min_u64(ladder->last[step], until);
+        if (ladder->type[step] == LIMINE_MEMMAP_USABLE) {
+            memory_map_append_usable(map, from, last);
+        } else {
+            memory_map_append(map, from, last, ladder->type[step]);
         }
-        ladder->active[step] = false;
+        if (last == until) {
+            return;
+        }
+        from = last + 1;
     }
 }
 

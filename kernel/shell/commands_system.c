@@ -127,7 +127,9 @@ bool command_boot(unsigned argc, char *const *argv)
         return shell_usage(argv[0]);
     }
     kprintf("  %-24s %s, revision 0x%x\n", "firmware", info->firmware_vendor, info->firmware_revision);
-    kprintf("  %-24s %u.%u\n", "UEFI", info->uefi_revision >> 16, info->uefi_revision & 0xffff);
+    /* UEFI 2.10, 4.2: the lower half counts tenths of a minor version: 2.70 is 2.7, 2.31 is 2.3.1. */
+    unsigned minor = info->uefi_revision & 0xffff;
+    kprintf("  %-24s %u.%u.%u\n", "UEFI", info->uefi_revision >> 16, minor / 10, minor % 10);
     kprintf("  %-24s %s\n", "Secure Boot", info->secure_boot == 1 ? "on" : "off or unknown");
     kprintf("  %-24s %u at entry, CR0 0x%llx CR4 0x%llx EFER 0x%llx\n", "page-table levels", info->entry_levels,
             (unsigned long long)info->entry_state.cr0, (unsigned long long)info->entry_state.cr4,

@@ -33,15 +33,23 @@ static size_t common_length(const char *left, const char *right, size_t limit)
     return n;
 }
 
+/* In as many rows as it takes: a list that wraps by itself would tear words apart. */
 static void list_matches(const struct line_editor *editor, size_t start)
 {
+    size_t width = line_columns(editor);
+    size_t column = 0;
     size_t index = 0;
     const char *word;
     line_write_text(editor, "\n");
-    while ((word = next_match(editor, start, &index)) != NULL) {
-        line_write_text(editor, word);
-        line_write_text(editor, "  ");
-        index++;
+    for (; (word = next_match(editor, start, &index)) != NULL; index++) {
+        size_t length = neo_strlen(word);
+        if (column > 0 && column + 2 + length >= width) {
+            line_write_text(editor, "\n");
+            column = 0;
+        }
+        line_write_text(editor, column > 0 ? "  " : "");
+        line_write(editor, word, length);
+        column += length + (column > 0 ? 2 : 0);
     }
     line_write_text(editor, "\n");
 }

@@ -33,13 +33,16 @@ static size_t columns_between(const struct line_editor *editor, size_t from, siz
     return columns;
 }
 
-static size_t room(const struct line_editor *editor)
+size_t line_columns(const struct line_editor *editor)
 {
     size_t columns = editor->ops.columns(editor->ops.context);
+    return columns < COLUMNS_MIN ? COLUMNS_MIN : columns;
+}
+
+static size_t room(const struct line_editor *editor)
+{
+    size_t columns = line_columns(editor);
     size_t taken = neo_strlen(editor->prompt) + 1;
-    if (columns < COLUMNS_MIN) {
-        columns = COLUMNS_MIN;
-    }
     return columns > taken + ROOM_MIN ? columns - taken : ROOM_MIN;
 }
 
@@ -103,4 +106,16 @@ void line_draw_moved(struct line_editor *editor, size_t to)
     } else if (from != to) {
         line_draw(editor);
     }
+}
+
+void line_draw_abandoned(struct line_editor *editor)
+{
+    static const char mark[] = "^C";
+    if (editor->cursor != editor->length) {
+        line_draw_moved(editor, editor->length);
+    }
+    if (columns_between(editor, editor->first, editor->cursor) + sizeof(mark) - 1 <= room(editor)) {
+        line_write_text(editor, mark);
+    }
+    line_write_text(editor, "\n");
 }

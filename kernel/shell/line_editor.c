@@ -73,7 +73,7 @@ static enum line_event control_key(struct line_editor *editor, uint32_t key)
         move(editor, line_previous(editor, editor->cursor));
         break;
     case CONTROL('C'):
-        line_write_text(editor, "^C\n");
+        line_draw_abandoned(editor);
         return LINE_ABANDONED;
     case CONTROL('D'):
         delete_under(editor);

@@ -100,11 +100,13 @@ bool line_history_newer(struct line_editor *editor);
 bool line_complete(struct line_editor *editor);
 
 /* line_draw.c */
+size_t line_columns(const struct line_editor *editor); /* of the terminal, at least 20 */
 void line_write(const struct line_editor *editor, const char *text, size_t nbytes);
 void line_write_text(const struct line_editor *editor, const char *text);
 void line_draw(struct line_editor *editor);
 /* After `nbytes` were inserted or before the cursor moves: the cheap way where the rest of the row stays as it is. */
 void line_draw_inserted(struct line_editor *editor, size_t nbytes);
 void line_draw_moved(struct line_editor *editor, size_t to); /* moves the cursor to byte `to` */
+void line_draw_abandoned(struct line_editor *editor); /* "^C" behind the text where there is room, and a new row */
 
 #endif

@@ -68,7 +68,7 @@ def check_boot_record(log, build_id):
     return wrong
 
 
-def check_memory_records(log):
+def check_memory_records(scenario, log):
     """The two maps by themselves and against each other."""
     efi_records, limine_records = log.of_kind("efi_memory"), log.of_kind("memmap")
     if not efi_records or not limine_records:
@@ -77,7 +77,7 @@ def check_memory_records(log):
         return ["efi_memory: the indexes are not 0, 1, 2, …"]
     entries = memory_map.entries_of(limine_records)
     descriptors = memory_map.descriptors_of(efi_records)
-    return (memory_map.check_limine(entries) + memory_map.check_conserved(entries, descriptors))[:10]
+    return (memory_map.check_limine(entries) + memory_map.check_conserved(entries, descriptors, 1 << scenario.phys_bits))[:10]
 
 
 def check_end(log, status):
@@ -107,7 +107,7 @@ def check_common(scenario, log, build_id):
     if wrong:
         return wrong
     if expect.boot:
-        wrong += check_boot_record(log, build_id) + check_memory_records(log)
+        wrong += check_boot_record(log, build_id) + check_memory_records(scenario, log)
     if expect.finish and scenario.serial:
         wrong += check_end(log, expect.status)
     panics, warnings = log.of_kind("panic"), log.of_kind("warning")

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import namedtuple
 
 PAGE = 4096
+ARCHITECTURE_LIMIT = 1 << 52  # physical addresses have at most 52 bits (Intel SDM vol. 3A, 4.1.4)
 USABLE, RESERVED, ACPI_RECLAIMABLE, ACPI_NVS, BAD, RECLAIMABLE, KERNEL, FRAMEBUFFER = range(8)
 TYPE_NAMES = ("usable", "reserved", "ACPI reclaimable", "ACPI NVS", "bad memory", "bootloader reclaimable",
               "kernel and modules", "framebuffer")
@@ -83,21 +84,22 @@ def limine_type(descriptor):
     return kind
 
 
-def is_sane(descriptor, limit):
+def is_sane(descriptor):
     """False for what says nothing: no pages, or an end that is no physical address."""
-    return descriptor.pages > 0 and descriptor.phys + descriptor.pages * PAGE <= limit
+    return descriptor.pages > 0 and descriptor.phys + descriptor.pages * PAGE <= ARCHITECTURE_LIMIT
 
 
-def expected_ranges(descriptors, phys_limit=1 << 52):
-    """Resolve the descriptors into disjoint ascending ranges; where they overlap, the strictest type wins."""
+def expected_ranges(descriptors, cpu_limit):
+    """Resolve the descriptors into disjoint ascending ranges; where they overlap, the strictest type wins.
+    cpu_limit: the end of what this CPU can address; RAM beyond it cannot be used."""
     pieces = []
     for descriptor in descriptors:
-        if not is_sane(descriptor, phys_limit):
+        if not is_sane(descriptor):
             continue
         kind = limine_type(descriptor)
         base, end = descriptor.phys, descriptor.phys + descriptor.pages * PAGE
         if kind in (USABLE, RECLAIMABLE):
-            base, end = -(-base // PAGE) * PAGE, end // PAGE * PAGE
+            base, end = -(-base // PAGE) * PAGE, min(end, cpu_limit) // PAGE * PAGE
         else:
             base, end = base // PAGE * PAGE, -(-end // PAGE) * PAGE
         if base < end:
@@ -140,13 +142,13 @@ class Coverage:
             base, i = stop, i + 1
 
 
-def check_conserved(entries, descriptors, phys_limit=1 << 52):
+def check_conserved(entries, descriptors, cpu_limit=ARCHITECTURE_LIMIT):
     """Compare the map with what the descriptors allow. Return the list of contradictions (empty: none)."""
     wrong = []
-    ranges = expected_ranges(descriptors, phys_limit)
+    ranges = expected_ranges(descriptors, cpu_limit)
     coverage = Coverage(entries)
     # Rounding a strict range outwards claims bytes that no descriptor has; those need not be in an entry.
-    exact = Coverage([Entry(d.phys, d.pages * PAGE, d.type) for d in descriptors if is_sane(d, phys_limit)])
+    exact = Coverage([Entry(d.phys, d.pages * PAGE, d.type) for d in descriptors if is_sane(d)])
 
     for expected in ranges:
         for base, end, types in coverage.over(expected.base, expected.end):

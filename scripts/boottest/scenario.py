@@ -23,6 +23,7 @@ TOP_KEYS = {
     "memory": (str, "256M"),
     "cpus": (int, 1),
     "cpu": (str, "max"),
+    "phys_bits": (int, 52),         # of that CPU, where a map goes beyond them (plain "max": 40)
     "display": (str, "std"),        # none, std, ramfb, virtio-gpu, or WIDTHxHEIGHT
     "serial": (bool, True),
     "qemu": (list, ()),             # further arguments

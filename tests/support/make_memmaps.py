@@ -4,10 +4,13 @@
     make_memmaps.py recorded LOG 'comment'   convert what the UEFI shell's `memmap` printed, to standard output;
                                              the expected totals are the shell's own sums
     make_memmaps.py synthetic FOLDER         write the maps that no virtual firmware makes
+    make_memmaps.py corpus FOLDER MAP…       inputs of tests/fuzz/fuzz_memmap_limine.c from maps, at most 40 descriptors of each
 """
 
+import os
 import random
 import re
+import struct
 import sys
 
 SHELL_TYPES = {
@@ -182,12 +185,44 @@ def low_boot_services():
     return m
 
 
+def corpus(folder, paths):
+    for path in paths:
+        descriptors, claims, bits = [], [], 52
+        for line in open(path, encoding="ascii"):
+            words = line.split("#")[0].split()
+            if words and words[0] == "claim":
+                claims.append([int(word, 0) for word in words[1:]])
+            elif words and words[0] == "phys_bits":
+                bits = int(words[1])
+            elif words and words[0][0].isdigit():
+                descriptors.append([int(word, 0) for word in words])
+        descriptors = descriptors[-40:]
+        with open(f"{folder}/{os.path.basename(path)[:-4]}", "wb") as out:
+            out.write(bytes([1 | 2 | 8, bits - 32, len(claims), 0]))
+            for kind, base, length in claims:
+                out.write(struct.pack("<B3xII", (1, 5, 6, 7).index(kind), min(base >> 4, 2**32 - 1),
+                                      min(length, 2**32 - 1)))
+            for kind, base, pages, attribute in descriptors:
+                out.write(struct.pack("<IIQQQQ8x", kind, 0, base, 0, pages, attribute))
+    rng = random.Random(4)
+    for count in (3, 20, 60):
+        body = b"".join(bytes([rng.choice((0, 2, 4, 7, 7, 9, 10, 14)), rng.randrange(200), rng.randrange(1, 20),
+                               rng.choice((0, 0, 0, 1, 2, 4))]) for _ in range(count))
+        with open(f"{folder}/compact_{count}", "wb") as out:
+            out.write(bytes([1 | 4, 8, 2, 0]))
+            out.write(struct.pack("<B3xII", 2, 0x8000 >> 4, 0x5000))
+            out.write(struct.pack("<B3xII", 3, 0x1F800 >> 4, 0x2345))
+            out.write(body)
+
+
 def main():
     if len(sys.argv) == 4 and sys.argv[1] == "recorded":
         recorded(sys.argv[2], sys.argv[3])
     elif len(sys.argv) == 3 and sys.argv[1] == "synthetic":
         for maker in (desktop_312, server_mixed, laptop_nested, amd_hole, low_boot_services):
             maker().write(f"{sys.argv[2]}/{maker.__name__}.txt")
+    elif len(sys.argv) > 3 and sys.argv[1] == "corpus":
+        corpus(sys.argv[2], sys.argv[3:])
     else:
         sys.exit(__doc__)
 

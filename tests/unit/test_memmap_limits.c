@@ -314,6 +314,10 @@ static void carving_keeps_the_map_merged(void **unused)
     (void)unused;
     expect_carved(carve(ENTRIES({0x100000, 0x1000, 5}, {0x101000, 0x2000, 0}, {0x103000, 0x1000, 5}), 3, 2, UINT64_MAX),
                   0x101000, ENTRIES({0x100000, 0x4000, 5}));
+    expect_carved(
+        carve(ENTRIES({0x100000, 0x1000, 0}, {0x101000, 0x2000, 0}, {0x103000, 0x1000, 5}, {0x105000, 0x800, 1}), 4, 2,
+              UINT64_MAX),
+        0x101000, ENTRIES({0x100000, 0x1000, 0}, {0x101000, 0x3000, 5}, {0x105000, 0x800, 1}));
     expect_carved(carve(ENTRIES({0x100000, 0x1000, 5}, {0x101000, 0x2000, 0}, {0x103000, 0x1000, 5}), 4, 1, UINT64_MAX),
                   0x102000, ENTRIES({0x100000, 0x1000, 5}, {0x101000, 0x1000, 0}, {0x102000, 0x2000, 5}));
     expect_carved(carve(ENTRIES({0x100000, 0x1000, 1}, {0x101000, 0x2000, 0}, {0x104000, 0x1000, 5}), 3, 2, UINT64_MAX),

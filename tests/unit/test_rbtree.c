@@ -133,6 +133,7 @@ static void run_model(unsigned key_range, unsigned operations, unsigned fill_per
             model_erase(at);
             rb_erase(&tree, &items[index].node);
             linked[index] = false;
+            assert_true(items[index].node.parent_and_colour == 0);
             assert_null(items[index].node.left);
             assert_null(items[index].node.right);
         }

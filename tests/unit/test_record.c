@@ -103,6 +103,7 @@ static void test_odd_calls(void **state)
     memset(&r, 0xEE, sizeof(r));
     record_text(&r, "too", "early");
     record_hex_array(&r, "too", NULL, 0);
+    record_hex(&r, "too", 1);
     record_end(&r);
     assert_string_equal(serial.bytes, "");
 

@@ -1,0 +1,96 @@
+/* mm_fixture.c — see mm_fixture.h. */
+#include "mm_fixture.h"
+
+#include <neomem/console.h>
+#include <neomem/early.h>
+#include <neomem/frames.h>
+#include <neomem/hosted.h>
+#include <neomem/panic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void require(bool holds, const char *what)
+{
+    if (!holds) {
+        (void)fprintf(stderr, "fixture: %s\n", what);
+        abort();
+    }
+}
+
+void mm_fixture_arena(const struct limine_memmap_entry *map, uint64_t count)
+{
+    require(hosted_arena_reset() == NEO_OK, "no arena");
+    for (uint64_t i = 0; i < count; i++) {
+        bool is_inside = map[i].base < HOSTED_ARENA_BYTES && map[i].length <= HOSTED_ARENA_BYTES - map[i].base;
+        if (map[i].type == LIMINE_MEMMAP_USABLE && is_inside && map[i].length != 0) {
+            require(hosted_arena_open(map[i].base, map[i].length) == NEO_OK, "region does not open");
+        }
+    }
+}
+
+void mm_fixture_frames(const struct limine_memmap_entry *map, uint64_t count)
+{
+    mm_fixture_arena(map, count);
+    require(early_init(map, count) == NEO_OK, "early_init");
+    require(frames_init(map, count) == NEO_OK, "frames_init");
+    (void)frames_inject_failure(UINT64_MAX, false);
+}
+
+void mm_fixture_one_region(uint64_t nbytes)
+{
+    struct limine_memmap_entry map[] = {USABLE(MIB(1), nbytes)};
+    mm_fixture_frames(map, 1);
+}
+
+/* ---- panics --------------------------------------------------------------------------------------------------- */
+
+jmp_buf mm_fixture_return;
+
+static struct {
+    char text[4096];
+    size_t used;
+} caught;
+
+static void keep(struct console_sink *sink, const char *text, size_t nbytes)
+{
+    (void)sink;
+    size_t room = sizeof(caught.text) - 1 - caught.used;
+    size_t taken = nbytes < room ? nbytes : room;
+    memcpy(caught.text + caught.used, text, taken);
+    caught.used += taken;
+    caught.text[caught.used] = '\0';
+}
+
+static struct console_sink keeper = {.name = "keeper", .write = keep, .enabled = true};
+
+static void come_back(void)
+{
+    longjmp(mm_fixture_return, 1);
+}
+
+void mm_fixture_arm(void)
+{
+    static const struct panic_hooks hooks = {.stop = come_back};
+    console_reset();
+    panic_reset();
+    panic_set_hooks(&hooks);
+    console_add(&keeper);
+    memset(&caught, 0, sizeof(caught));
+}
+
+const char *mm_fixture_panic_text(void)
+{
+    return caught.text;
+}
+
+bool mm_fixture_panicked_with(const char *text)
+{
+    console_reset();
+    panic_reset();
+    bool found = strstr(caught.text, text) != NULL;
+    if (!found) {
+        (void)fprintf(stderr, "expected \"%s\" in: %s\n", text, caught.text);
+    }
+    return found;
+}
