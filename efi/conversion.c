@@ -24,13 +24,12 @@ static uint64_t make_claims(const struct hand_over *hand_over, struct memmap_cla
         claims[count++] = allocation;
     }
     if (hand_over->machine.is_amd) {
-        claims[count++] = (struct memmap_claim){
-            .base = AMD_HOLE_BASE, .length = AMD_HOLE_BYTES, .type = LIMINE_MEMMAP_RESERVED};
+        claims[count++] =
+            (struct memmap_claim){.base = AMD_HOLE_BASE, .length = AMD_HOLE_BYTES, .type = LIMINE_MEMMAP_RESERVED};
     }
     if (framebuffer->phys_base != 0) {
-        claims[count++] = (struct memmap_claim){.base = framebuffer->phys_base,
-                                                .length = framebuffer->size_bytes,
-                                                .type = LIMINE_MEMMAP_FRAMEBUFFER};
+        claims[count++] = (struct memmap_claim){
+            .base = framebuffer->phys_base, .length = framebuffer->size_bytes, .type = LIMINE_MEMMAP_FRAMEBUFFER};
     }
     return count;
 }
@@ -41,13 +40,13 @@ static enum memmap_limine_status convert(struct hand_over *hand_over, const stru
 {
     static struct memmap_claim claims[CLAIMS_MAX];
     uint64_t claim_count = make_claims(hand_over, claims);
-    unsigned window_bits = 46;
     struct memmap_limine_input input = {
         .descriptors = map->bytes,
         .bytes = map->used,
         .stride = map->stride,
         /* What lies above the HHDM's window cannot be used: the trims say so. */
-        .phys_bits = hand_over->machine.phys_bits < window_bits ? hand_over->machine.phys_bits : window_bits,
+        .phys_bits = (unsigned)min_u64(hand_over->machine.phys_bits, HHDM_WINDOW_BITS),
+        .report_bad_memory = true,
         .claims = claims,
         .claim_count = claim_count,
         .scratch = hand_over->scratch,
@@ -61,7 +60,6 @@ static enum memmap_limine_status convert(struct hand_over *hand_over, const stru
     };
     enum memmap_limine_status status = memmap_limine_convert(&input, &output);
 
-    _Static_assert(HHDM_WINDOW_BYTES == 1ull << 46, "window_bits");
     hand_over->entry_count = output.entry_count;
     hand_over->trim_count = output.trim_count;
     *is_framebuffer_refused = status == MEMMAP_LIMINE_OK && hand_over->info->framebuffer.phys_base != 0 &&

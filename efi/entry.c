@@ -87,8 +87,7 @@ static void read_options(void)
     } else {
         config_file_read(loaded->DeviceHandle, &file_words, &hand_over.notes);
         capacity = OPTIONS_WORDS_BYTES(min_u64(loaded->LoadOptionsSize / 2, OPTIONS_UNITS_MAX));
-        buffer = loaded->LoadOptionsSize == 0 ? NULL
-                                              : firmware_allocate(capacity, FIRMWARE_ANYWHERE, EfiLoaderData);
+        buffer = loaded->LoadOptionsSize == 0 ? NULL : firmware_allocate(capacity, FIRMWARE_ANYWHERE, EfiLoaderData);
         if (buffer != NULL) {
             options_init(&command_words, buffer, capacity);
             options_from_load_options(&command_words, loaded->LoadOptions, loaded->LoadOptionsSize, &hand_over.notes);

@@ -210,8 +210,7 @@ uint64_t firmware_handles(EFI_GUID *guid, EFI_HANDLE **handles)
 
     *handles = NULL;
     if (firmware.services == NULL || firmware.services->LocateHandleBuffer == NULL ||
-        EFI_ERROR(firmware.services->LocateHandleBuffer(ByProtocol, guid, NULL, &count, handles)) ||
-        *handles == NULL) {
+        EFI_ERROR(firmware.services->LocateHandleBuffer(ByProtocol, guid, NULL, &count, handles)) || *handles == NULL) {
         return 0;
     }
     return count;

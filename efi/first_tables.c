@@ -7,8 +7,8 @@
 #define PTE_WRITE_THROUGH (1ull << 3)
 #define PTE_ACCESSED (1ull << 5)
 #define PTE_DIRTY (1ull << 6)
-#define PTE_LARGE (1ull << 7)     /* in levels 2 and 3 */
-#define PTE_PAT_4K (1ull << 7)    /* in level 1 */
+#define PTE_LARGE (1ull << 7)  /* in levels 2 and 3 */
+#define PTE_PAT_4K (1ull << 7) /* in level 1 */
 #define PTE_NO_EXECUTE (1ull << 63)
 #define PTE_ADDRESS 0x000FFFFFFFFFF000ull
 

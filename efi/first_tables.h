@@ -22,7 +22,7 @@
 
 struct first_tables_plan {
     bool has_no_execute, has_pages_1g;
-    virt_addr_t hhdm_base; /* multiple of 1 GiB */
+    virt_addr_t hhdm_base;                     /* multiple of 1 GiB */
     const struct limine_memmap_entry *entries; /* ascending by base */
     uint64_t entry_count;
     const struct kernel_image *kernel;

@@ -8,8 +8,8 @@
 #include "firmware.h"
 
 #define BYTES_PER_PIXEL 4u
-#define LINES_MIN 64u     /* less is no console */
-#define SIDE_MAX 32768u   /* pixels; keeps every product far from 64 bits */
+#define LINES_MIN 64u   /* less is no console */
+#define SIDE_MAX 32768u /* pixels; keeps every product far from 64 bits */
 
 /* Shift and width of a colour in a pixel. Return: false when the mask is not one run of 1 … 8 bits. */
 static bool decode_mask(uint32_t mask, uint8_t *shift, uint8_t *bits)
@@ -60,8 +60,7 @@ static bool decode_pixels(const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode, stru
 }
 
 /* Return: false when the numbers contradict each other; lines that do not fit the stated size are cut off. */
-static bool describe(EFI_GRAPHICS_OUTPUT_PROTOCOL *output, phys_addr_t phys_limit,
-                     struct boot_framebuffer *framebuffer)
+static bool describe(EFI_GRAPHICS_OUTPUT_PROTOCOL *output, phys_addr_t phys_limit, struct boot_framebuffer *framebuffer)
 {
     const EFI_GRAPHICS_OUTPUT_PROTOCOL_MODE *state = output == NULL ? NULL : output->Mode;
     const EFI_GRAPHICS_OUTPUT_MODE_INFORMATION *mode = state == NULL ? NULL : state->Info;

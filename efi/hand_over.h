@@ -19,7 +19,8 @@
 #include <neomem/boot_info.h>
 
 #define HHDM_WINDOW_BASE 0xFFFF800000000000ull
-#define HHDM_WINDOW_BYTES (1ull << 46) /* 64 TiB; the rest of the half is for the kernel's areas and the kernel */
+#define HHDM_WINDOW_BITS 46u /* 64 TiB; the rest of the half is for the kernel's areas and the kernel */
+#define HHDM_WINDOW_BYTES (1ull << HHDM_WINDOW_BITS)
 #define KERNEL_WINDOW_BASE 0xFFFFFFFF80000000ull
 #define KERNEL_WINDOW_BYTES GIB(1)
 #define BOOT_STACK_BYTES KIB(68) /* 64 KiB below the stack pointer are promised */
@@ -53,7 +54,6 @@ struct hand_over {
 
     struct memory_map survey; /* read before the exit; what is left if the final one is unusable */
     struct memory_map final;
-    bool has_framebuffer_claim;
     struct limine_memmap_entry *entries;
     uint64_t entry_capacity, entry_count;
     struct boot_trim *trims;

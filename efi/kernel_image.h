@@ -18,9 +18,9 @@
 #define KERNEL_DIGEST_BYTES 32u
 
 struct kernel_segment {
-    uint64_t offset;      /* from the start of the image in memory; page-aligned */
+    uint64_t offset;       /* from the start of the image in memory; page-aligned */
     uint64_t memory_bytes; /* whole pages */
-    uint64_t file_offset; /* in the ELF */
+    uint64_t file_offset;  /* in the ELF */
     uint64_t file_bytes;
     bool is_writable, is_executable;
 };

@@ -16,10 +16,10 @@
 #define CPUID_EXT1_EDX_NX (1u << 20)
 #define CPUID_EXT1_EDX_PAGE1G (1u << 26)
 
-#define TSC_HZ_MIN 10000000ull    /* below and above these a measurement is nonsense */
+#define TSC_HZ_MIN 10000000ull /* below and above these a measurement is nonsense */
 #define TSC_HZ_MAX 20000000000ull
-#define STALL_MICROSECONDS 2500u
-#define STALL_ROUNDS 3u
+#define STALL_MICROSECONDS 1000u
+#define STALL_ROUNDS 2u
 
 static uint32_t basic_leaves(struct cpu_cpuid *leaf0)
 {

@@ -18,7 +18,7 @@ struct machine {
 /* First of all: record the state, find out what the CPU can do. Turns a no-execute bit on again that firmware hid. */
 void machine_describe(struct machine *machine);
 
-/* Ticks of the time stamp counter in a second, 0 when there is no way to tell. Takes up to 10 ms of boot services. */
+/* Ticks of the time stamp counter in a second, 0 when there is no way to tell. Takes up to 2 ms of boot services. */
 uint64_t machine_tsc_hz(void);
 
 #endif

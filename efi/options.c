@@ -153,8 +153,7 @@ static bool has_nul(const struct source *source)
     return false;
 }
 
-void options_from_file(struct option_words *words, const uint8_t *file, size_t nbytes, bool is_cut,
-                       struct notes *notes)
+void options_from_file(struct option_words *words, const uint8_t *file, size_t nbytes, bool is_cut, struct notes *notes)
 {
     struct source source = {.bytes = file, .count = nbytes, .has_comment = true, .name = "neomem.cfg"};
 
@@ -301,8 +300,9 @@ static bool parse_number(const char *digits, uint64_t *value)
     }
     for (; *digits != '\0'; digits++) {
         char c = lower(*digits);
-        uint64_t digit = c >= '0' && c <= '9' ? (uint64_t)(c - '0') : c >= 'a' && c <= 'f' ? (uint64_t)(c - 'a') + 10
-                                                                                          : base;
+        uint64_t digit = c >= '0' && c <= '9'   ? (uint64_t)(c - '0')
+                         : c >= 'a' && c <= 'f' ? (uint64_t)(c - 'a') + 10
+                                                : base;
         if (digit >= base || __builtin_mul_overflow(result, base, &result) ||
             __builtin_add_overflow(result, digit, &result)) {
             return false;

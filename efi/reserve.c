@@ -65,8 +65,8 @@ bool reserve_larger_map(struct hand_over *hand_over, uint64_t wanted)
         return false; /* the adapter does not take so many */
     }
     hand_over->final.bytes = firmware_allocate(capacity, FIRMWARE_ANYWHERE, EfiLoaderData);
-    hand_over->entries = firmware_allocate(hand_over->entry_capacity * sizeof *hand_over->entries, FIRMWARE_ANYWHERE,
-                                           EfiLoaderData);
+    hand_over->entries =
+        firmware_allocate(hand_over->entry_capacity * sizeof *hand_over->entries, FIRMWARE_ANYWHERE, EfiLoaderData);
     hand_over->trims =
         firmware_allocate(hand_over->trim_capacity * sizeof *hand_over->trims, FIRMWARE_ANYWHERE, EfiLoaderData);
     hand_over->scratch = firmware_allocate(hand_over->scratch_bytes, FIRMWARE_ANYWHERE, EfiLoaderData);
@@ -78,8 +78,7 @@ bool reserve_larger_map(struct hand_over *hand_over, uint64_t wanted)
 
 static const char *reserve_parts(struct hand_over *hand_over)
 {
-    hand_over->kernel_memory =
-        firmware_allocate(hand_over->kernel.memory_bytes, FIRMWARE_ANYWHERE, EfiLoaderData);
+    hand_over->kernel_memory = firmware_allocate(hand_over->kernel.memory_bytes, FIRMWARE_ANYWHERE, EfiLoaderData);
     hand_over->stack = firmware_allocate(BOOT_STACK_BYTES, FIRMWARE_ANYWHERE, EfiLoaderData);
     if (hand_over->kernel_memory == NULL || hand_over->stack == NULL) {
         return "not enough memory for the kernel image";

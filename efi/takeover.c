@@ -158,12 +158,13 @@ static void prepare_trampoline(struct hand_over *hand_over)
     firmware_make_executable(hand_over->trampoline_code, PAGE_SIZE);
 }
 
-static void refuse_in_kernel(struct hand_over *hand_over, const char *reason)
+static void refuse_in_kernel(struct hand_over *hand_over, const char *what, const char *why)
 {
     struct text text;
 
     text_init(&text, hand_over->block->refusal, sizeof hand_over->block->refusal);
-    text_add(&text, reason);
+    text_add(&text, what);
+    text_add(&text, why);
 }
 
 static void enter_kernel(struct hand_over *hand_over, bool has_exited) NEO_NORETURN;
@@ -175,13 +176,13 @@ static void enter_kernel(struct hand_over *hand_over, bool has_exited)
 
     if (fault != NULL) {
         /* The survey was good enough before the exit, and is for showing a line of text. */
-        refuse_in_kernel(hand_over, fault);
+        refuse_in_kernel(hand_over, "the firmware's last memory map is unusable: ", fault);
         map = &hand_over->survey;
         if (adopt_map(hand_over, map) != NULL) {
-            emergency(fault, hand_over->wants_qemu_exit);
+            emergency(hand_over->block->refusal, hand_over->wants_qemu_exit);
         }
     } else if (!has_exited) {
-        refuse_in_kernel(hand_over, "firmware does not let go: ExitBootServices failed every time");
+        refuse_in_kernel(hand_over, "firmware does not let go: ", "ExitBootServices failed every time");
     }
     complete_info(hand_over, map);
     trampoline_jump((uintptr_t)hand_over->trampoline_code, (uintptr_t)hand_over->trampoline_args);
@@ -196,7 +197,8 @@ const char *takeover(struct hand_over *hand_over)
     prepare_trampoline(hand_over);
     for (unsigned growth = 0; growth < GROWTHS_MAX && result == EXIT_MAP_TOO_SMALL; growth++) {
         if (growth > 0 && !reserve_larger_map(hand_over, max_u64(wanted, 2 * hand_over->final.capacity))) {
-            break;
+            firmware_make_writable(hand_over->trampoline_code, PAGE_SIZE);
+            return "not enough memory for the memory map";
         }
         result = exit_boot_services(&hand_over->final, &wanted, &info->exit_attempts, &info->tsc_exit_boot_services);
     }
@@ -204,6 +206,6 @@ const char *takeover(struct hand_over *hand_over)
         enter_kernel(hand_over, result == EXIT_DONE);
     }
     firmware_make_writable(hand_over->trampoline_code, PAGE_SIZE);
-    return result == EXIT_MAP_UNUSABLE ? "the firmware's memory map is unusable"
-                                       : "not enough memory for the memory map";
+    return result == EXIT_MAP_TOO_SMALL ? "the firmware's memory map keeps growing"
+                                        : "the firmware's memory map is unusable";
 }

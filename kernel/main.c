@@ -94,6 +94,8 @@ static void warn_of_option(void *context, const char *text)
 static void start_consoles(const struct boot_info *info)
 {
     static const struct panic_hooks hooks = {cpu_backtrace, stop_after_panic};
+    static const struct console_lock_hooks lock_hooks = {arch_irq_save, arch_irq_restore, arch_cpu_relax};
+    console_set_lock_hooks(&lock_hooks);
     serial_early_init();
     panic_set_hooks(&hooks);
     const struct boot_framebuffer *fb = &info->framebuffer;
@@ -220,7 +222,10 @@ static void silence_ioapics(void)
     /* ACPI 6.5, 5.2.12.3: MADT entries of type 1; entries start at byte 44. */
     size_t nbytes;
     const uint8_t *madt = acpi_table("APIC", &nbytes);
-    for (size_t at = 44; madt != NULL && at + 2 <= nbytes && madt[at + 1] >= 2; at += madt[at + 1]) {
+    if (madt == NULL) {
+        return;
+    }
+    for (size_t at = 44; at + 2 <= nbytes && madt[at + 1] >= 2; at += madt[at + 1]) {
         uint32_t address;
         if (madt[at] != 1 || at + 12 > nbytes) {
             continue;
@@ -279,9 +284,11 @@ static size_t ranges_to_keep(const struct boot_info *info, struct memory_range *
 {
     size_t count = 0;
     for (uint64_t i = 0; i < info->trim_count; i++) {
-        if (info->trims[i].reason == BOOT_TRIM_OVERLAY && info->trims[i].length != 0) {
+        const struct boot_trim *trim = &info->trims[i];
+        const struct memory_region *region = memory_map_find(&kernel_map, trim->base);
+        if (trim->reason == BOOT_TRIM_OVERLAY && region != NULL && region->kind == MEMORY_BOOTLOADER_RECLAIMABLE) {
             if (count < capacity) {
-                ranges[count] = (struct memory_range){info->trims[i].base, info->trims[i].length};
+                ranges[count] = (struct memory_range){trim->base, trim->length};
             }
             count++;
         }

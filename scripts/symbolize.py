@@ -34,10 +34,10 @@ def lookup(elf, addresses):
     """Return {address: "function at file:line"}; inlined callers are joined by "in". One addr2line run for all."""
     if not addresses:
         return {}
-    for tool in (["addr2line", "-f", "-i", "-a", "-e"], ["llvm-symbolizer-14", "--output-style=GNU", "-f", "-i", "-a", "-e"]):
+    for tool in (["addr2line"], ["llvm-symbolizer-14", "--output-style=GNU"]):
         try:
-            result = subprocess.run([*tool, str(elf)], input="\n".join(hex(a) for a in addresses) + "\n",
-                                    capture_output=True, text=True, check=False)
+            result = subprocess.run([*tool, "-f", "-i", "-a", "-e", str(elf)], capture_output=True, text=True,
+                                    input="".join(f"{address:#x}\n" for address in addresses), check=False)
         except FileNotFoundError:
             continue
         if result.returncode:
@@ -124,7 +124,8 @@ def self_test():
                 f'{{"neomem":"panic","text":"t","vector":14,"rip":"{inner:#x}","backtrace":["{inner:#x}"]}}\r\n')
         output = list(Symbolizer(elf, SerialLog(text.encode())).render())
         for line, wanted in zip(output, [r"#0 .* inner at .*code\.c:[34]", r"#1 .* outer at .*code\.c:[78910]",
-                                         r"#2 0x1000  not in the kernel", r"panic: t", r"#0 .* inner at .*code\.c:[34]"]):
+                                         r"#2 0x1000  not in the kernel", r"panic: t",
+                                         r"#0 .* inner at .*code\.c:[34]"]):
             if not re.search(wanted, line):
                 raise SymbolizeError(f"self-test: {line!r} does not match {wanted!r}")
         if len(output) != 5:

@@ -14,7 +14,6 @@ import re
 import shutil
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -148,13 +147,11 @@ def run_all(selected, settings):
             runnable.append(scenario)
     runnable.sort(key=lambda s: -s.seconds * s.boots)
     passed = failed = 0
-    printing = threading.Lock()
     with concurrent.futures.ThreadPoolExecutor(settings.jobs) as pool:
         futures = {pool.submit(run_scenario, s, settings): s for s in runnable}
         for future in concurrent.futures.as_completed(futures):
             wrong, seconds = future.result()
-            with printing:
-                report(futures[future], wrong, seconds, settings)
+            report(futures[future], wrong, seconds, settings)
             passed, failed = passed + (not wrong), failed + bool(wrong)
     print(f"{passed} passed, {failed} failed" + (f", {skipped} skipped" if skipped else ""))
     return 1 if failed or not passed else 0
@@ -183,7 +180,8 @@ def take_screenshot(path, cfg, settings):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--filter", action="append", default=[], metavar="REGEX", help="only scenarios whose name matches")
+    parser.add_argument("--filter", action="append", default=[], metavar="REGEX",
+                        help="only scenarios whose name matches")
     parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument("--list", action="store_true", help="print names and titles")
     parser.add_argument("--keep", action="store_true", help="keep logs and disks of passed scenarios, too")

@@ -68,7 +68,7 @@ enum memory_kind {
 
 /* One bit a kind, for iteration. */
 #define MEMORY_KIND_BIT(kind) (1u << (kind))
-/* RAM that the kernel may read and write: what the direct map of its own page tables holds (kernel image: read only). */
+/* RAM that the kernel may read and write: what the direct map of its own page tables holds writable. */
 #define MEMORY_KINDS_RAM \
     (MEMORY_KIND_BIT(MEMORY_USABLE) | MEMORY_KIND_BIT(MEMORY_BOOTLOADER_RECLAIMABLE) | MEMORY_KIND_BIT(MEMORY_LOW) | \
      MEMORY_KIND_BIT(MEMORY_MANAGER))

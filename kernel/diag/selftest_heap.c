@@ -148,7 +148,7 @@ enum selftest_result selftest_heap_realloc(struct selftest_report *report)
     wrong += krealloc(block, 0) != NULL;
 
     uint8_t *zeroed = kcalloc(37, 11);
-    for (size_t i = 0; zeroed != NULL && i < 37 * 11; i++) {
+    for (size_t i = 0; zeroed != NULL && i < (size_t)37 * 11; i++) {
         wrong += zeroed[i] != 0;
     }
     kfree(zeroed);

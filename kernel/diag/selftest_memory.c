@@ -7,11 +7,27 @@
 #include <neomem/arch.h>
 #include <neomem/boot_facts.h>
 #include <neomem/cpu.h>
+#include <neomem/efi_memmap.h>
 #include <neomem/kernel_image.h>
 #include <neomem/memory.h>
 #include <neomem/memory_map.h>
 #include <neomem/pte.h>
 #include <neomem/vmm.h>
+
+static const char *audit_text(enum efi_audit_rule rule)
+{
+    switch (rule) {
+    case EFI_AUDIT_LOST:
+        return "a byte of a firmware descriptor was lost";
+    case EFI_AUDIT_WEAKER:
+        return "a byte became less restricted than firmware said";
+    case EFI_AUDIT_MADE_UP:
+        return "memory that firmware does not know";
+    case EFI_AUDIT_OK:
+        break;
+    }
+    return "no finding";
+}
 
 enum selftest_result selftest_memory_map(struct selftest_report *report)
 {
@@ -24,8 +40,15 @@ enum selftest_result selftest_memory_map(struct selftest_report *report)
     if (!memmap_check(availableMemoryRegions, availableMemoryRegionsCount, &violation)) {
         return selftest_fail(report, "usable region %llu: %s", (unsigned long long)violation.index, violation.text);
     }
-    return selftest_pass(report, "%llu entries keep the protocol's guarantees, %llu usable regions",
-                         (unsigned long long)info->memmap_count, (unsigned long long)availableMemoryRegionsCount);
+    const struct efi_memmap firmware = {info->efi_memmap, info->efi_memmap_bytes, info->efi_descriptor_bytes};
+    struct efi_audit audit;
+    if (!efi_memmap_audit(&firmware, info->memmap, info->memmap_count, info->trims, info->trim_count, &audit)) {
+        return selftest_fail(report, "%s at 0x%llx (index %llu)", audit_text(audit.rule),
+                             (unsigned long long)audit.address, (unsigned long long)audit.index);
+    }
+    return selftest_pass(
+        report, "%llu entries keep the protocol's guarantees and all bytes of the firmware's map; %llu usable regions",
+        (unsigned long long)info->memmap_count, (unsigned long long)availableMemoryRegionsCount);
 }
 
 /* Non-destructive, one word at a time with interrupts off: the word may belong to somebody. The line is flushed so that

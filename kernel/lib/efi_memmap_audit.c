@@ -172,7 +172,7 @@ static bool audit_entry(const struct audit *audit, uint64_t index, uint64_t *cur
 bool efi_memmap_audit(const struct efi_memmap *map, const struct limine_memmap_entry *entries, uint64_t entry_count,
                       const struct boot_trim *trims, uint64_t trim_count, struct efi_audit *result)
 {
-    struct efi_audit unread;
+    struct efi_audit unread = {0};
     const struct audit audit = {.map = map,
                                 .entries = entries,
                                 .entry_count = entry_count,

@@ -134,7 +134,7 @@ enum neo_status memory_map_reclaim(struct memory_map *map, const struct memory_r
                                    memory_map_take_over_fn take_over, void *context,
                                    struct memory_reclaim_report *report)
 {
-    struct memory_reclaim_report unread;
+    struct memory_reclaim_report unread = {0};
     struct reclaim job = {.map = map,
                           .excluded = excluded,
                           .excluded_count = excluded_count,

@@ -39,27 +39,31 @@ static void add_total(struct type_totals *totals, uint64_t type, const char *nam
     totals->rows[i].nbytes += nbytes;
 }
 
-static void print_totals(const struct type_totals *totals)
+static void print_total(const char *name, uint64_t entries, uint64_t nbytes)
 {
     char size[SHELL_SIZE_BYTES];
+    kprintf("  %-28s %6llu %-7s  %18llu bytes  %s\n", name, (unsigned long long)entries,
+            entries == 1 ? "entry" : "entries", (unsigned long long)nbytes, shell_format_size(nbytes, size));
+}
+
+static void print_totals(const struct type_totals *totals)
+{
     uint64_t entries = 0;
     uint64_t nbytes = 0;
     for (size_t i = 0; i < totals->count; i++) {
         const struct type_total *row = &totals->rows[i];
-        kprintf("  %-28s %6llu entries  %18llu bytes  %s\n", row->name, (unsigned long long)row->entries,
-                (unsigned long long)row->nbytes, shell_format_size(row->nbytes, size));
+        print_total(row->name, row->entries, row->nbytes);
         entries += row->entries;
         nbytes += row->nbytes;
     }
-    kprintf("  %-28s %6llu entries  %18llu bytes  %s\n", "all", (unsigned long long)entries, (unsigned long long)nbytes,
-            shell_format_size(nbytes, size));
+    print_total("all", entries, nbytes);
 }
 
-static void print_range(uint64_t base, uint64_t length, const char *name)
+static void print_range(uint64_t base, uint64_t length)
 {
     char size[SHELL_SIZE_BYTES];
-    kprintf("  0x%016llx  +0x%012llx  %-12s  %s", (unsigned long long)base, (unsigned long long)length,
-            shell_format_size(length, size), name);
+    kprintf("  0x%016llx  +0x%012llx  %-12s", (unsigned long long)base, (unsigned long long)length,
+            shell_format_size(length, size));
 }
 
 /* ---- firmware's map ---- */
@@ -70,13 +74,13 @@ static void print_descriptor(const struct efi_descriptor *descriptor, struct typ
     uint64_t length;
     const char *name = efi_type_name(descriptor->type);
     if (efi_descriptor_range(descriptor, &length)) {
-        print_range(descriptor->phys, length, name);
+        print_range(descriptor->phys, length);
     } else { /* empty, or too long to be bytes: shown as firmware wrote it */
-        kprintf("  0x%016llx  0x%llx pages  %s (not a range)", (unsigned long long)descriptor->phys,
-                (unsigned long long)descriptor->pages, name);
+        kprintf("  0x%016llx  0x%llx pages: not a range", (unsigned long long)descriptor->phys,
+                (unsigned long long)descriptor->pages);
         length = 0;
     }
-    kprintf("  type %u  %s\n", descriptor->type,
+    kprintf("  %-26s  type %2u  %s\n", name, descriptor->type,
             efi_attribute_text(descriptor->attribute, attributes, sizeof(attributes)));
     add_total(totals, descriptor->type, name, length);
 }
@@ -108,8 +112,8 @@ static void print_trims(const struct boot_info *info)
 {
     for (uint64_t i = 0; i < info->trim_count; i++) {
         const struct boot_trim *trim = &info->trims[i];
-        print_range(trim->base, trim->length, efi_type_name(trim->efi_type));
-        kprintf(": %s\n", boot_trim_reason_name(trim->reason));
+        print_range(trim->base, trim->length);
+        kprintf("  %-26s  %s\n", efi_type_name(trim->efi_type), boot_trim_reason_name(trim->reason));
     }
 }
 
@@ -125,8 +129,8 @@ static bool map_limine(void)
     for (uint64_t i = 0; i < info->memmap_count; i++) {
         const struct limine_memmap_entry *entry = &info->memmap[i];
         const char *name = memory_kind_name(entry->type);
-        print_range(entry->base, entry->length, name);
-        kprintf("\n");
+        print_range(entry->base, entry->length);
+        kprintf("  %s\n", name);
         add_total(&totals, entry->type, name, entry->length);
     }
     print_totals(&totals);
@@ -152,8 +156,8 @@ static bool map_kernel(void)
     const struct memory_region *region = NULL;
     while ((region = memory_map_next(map, MEMORY_KINDS_ALL, region)) != NULL) {
         const char *name = memory_kind_name(region->kind);
-        print_range(region->base, region->length, name);
-        kprintf("\n");
+        print_range(region->base, region->length);
+        kprintf("  %s\n", name);
         add_total(&totals, region->kind, name, region->length);
     }
     print_totals(&totals);

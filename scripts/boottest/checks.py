@@ -38,9 +38,9 @@ def check_members(log):
             if name not in record:
                 wrong.append(f"line {record.line_number}: {record.kind} record without {name}")
             elif kind == "address" and not (isinstance(value, str) and HEX.fullmatch(value)):
-                wrong.append(f"line {record.line_number}: {record.kind}.{name} is no lower-case 0x… string: {value!r}")
+                wrong.append(f"line {record.line_number}: {record.kind}.{name} is {value!r}, not a lower-case 0x… string")
             elif isinstance(kind, type) and (not isinstance(value, kind) or isinstance(value, bool)):
-                wrong.append(f"line {record.line_number}: {record.kind}.{name} is {value!r}, not of type {kind.__name__}")
+                wrong.append(f"line {record.line_number}: {record.kind}.{name} is {value!r}, not {kind.__name__}")
     return wrong[:10]
 
 
@@ -77,7 +77,30 @@ def check_memory_records(scenario, log):
         return ["efi_memory: the indexes are not 0, 1, 2, …"]
     entries = memory_map.entries_of(limine_records)
     descriptors = memory_map.descriptors_of(efi_records)
-    return (memory_map.check_limine(entries) + memory_map.check_conserved(entries, descriptors, 1 << scenario.phys_bits))[:10]
+    conserved = memory_map.check_conserved(entries, descriptors, 1 << scenario.phys_bits)
+    return (memory_map.check_limine(entries) + conserved)[:10]
+
+
+def check_reclaim(scenario, log):
+    """Every byte of RAM that firmware does not keep is managed in the end, or held back for a named reason."""
+    reclaims, stats = log.of_kind("reclaim"), log.of_kind("stats")
+    if len(reclaims) != 1 or not stats:
+        return [f"{len(reclaims)} reclaim and {len(stats)} stats records"]
+    reclaim = reclaims[0]
+    ranges = memory_map.expected_ranges(memory_map.descriptors_of(log.of_kind("efi_memory")), 1 << scenario.phys_bits)
+    free = [r for r in ranges if r.type in (memory_map.USABLE, memory_map.RECLAIMABLE)]
+    total = sum(r.end - r.base for r in free)
+    low = sum(max(0, min(r.end, 1 << 20) - r.base) for r in free)
+    kernel = memory_map.bytes_of_type(memory_map.entries_of(log.of_kind("memmap")), memory_map.KERNEL)
+    withheld = reclaim["withheld_low"] + reclaim["withheld_manager"] + reclaim["withheld_in_use"]
+    managed = stats[-1]["total_physical"]
+    wrong = []
+    if reclaim["withheld_low"] not in (0, low):
+        wrong.append(f"reclaim: {reclaim['withheld_low']} bytes withheld below 1 MiB, where {low} are")
+    if total - kernel - withheld != managed:
+        wrong.append(f"reclaim: of {total} bytes of RAM {kernel} are the kernel and {withheld} withheld, "
+                     f"but {managed} are managed")
+    return wrong
 
 
 def check_end(log, status):
@@ -108,6 +131,7 @@ def check_common(scenario, log, build_id):
         return wrong
     if expect.boot:
         wrong += check_boot_record(log, build_id) + check_memory_records(scenario, log)
+        wrong += check_reclaim(scenario, log)
     if expect.finish and scenario.serial:
         wrong += check_end(log, expect.status)
     panics, warnings = log.of_kind("panic"), log.of_kind("warning")

@@ -61,13 +61,15 @@ def run(machine, steps, work):
             machine.type(step.send)
         if step.keys is not None:
             press(machine, step.keys)
+        if step.monitor is not None:
+            machine.execute("human-monitor-command", **{"command-line": step.monitor})
         if step.expect is not None:
             pattern = re.compile(step.expect, re.M)
             start = seen
             if not machine.wait(lambda raw, s=start, p=pattern: p.search(clean(raw), s), deadline):
                 got = clean(machine.serial())[start:][-600:]
                 raise DialogueError(f"step {number}: no answer matching /{step.expect}/ after "
-                                    f"{step.send or step.keys or 'start'!r}; got: {got!r}")
+                                    f"{step.send or step.keys or step.monitor or 'start'!r}; got: {got!r}")
             text = clean(machine.serial())
             seen = pattern.search(text, start).end()
         if step.screen is not None:

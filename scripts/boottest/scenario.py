@@ -59,6 +59,7 @@ RECORD_KEYS = {"kind": (str, None), "where": (dict, {}), "count": (object, ">= 1
 STEP_KEYS = {
     "send": (str, None),            # typed on the serial console
     "keys": (str, None),            # typed on the PS/2 keyboard
+    "monitor": (str, None),         # command of QEMU's human monitor
     "expect": (str, None),          # regular expression in the serial text that came since the last step
     "screen": (str, None),          # regular expression on the screen
     "within": (int, 30),            # seconds

@@ -25,8 +25,8 @@ static void check_segments(const struct kernel_image *image)
         check(!(segment->is_writable && segment->is_executable));
         check(segment->file_bytes <= segment->memory_bytes);
         end = segment->offset + segment->memory_bytes;
-        has_entry = has_entry || (segment->is_executable && image->entry_offset >= segment->offset &&
-                                  image->entry_offset < end);
+        has_entry = has_entry ||
+                    (segment->is_executable && image->entry_offset >= segment->offset && image->entry_offset < end);
     }
     check(end == image->memory_bytes && has_entry);
 }

@@ -4,7 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
-static struct make_elf_program load(uint32_t flags, uint64_t offset, uint64_t virt, uint64_t in_file, uint64_t in_memory)
+static struct make_elf_program load(uint32_t flags, uint64_t offset, uint64_t virt, uint64_t in_file,
+                                    uint64_t in_memory)
 {
     return (struct make_elf_program){.type = 1,
                                      .flags = flags,
@@ -36,8 +37,7 @@ void make_elf(struct make_elf *elf)
         load(4, offsetof(struct make_elf, relas), MAKE_ELF_BASE + 0x1000, sizeof elf->relas, sizeof elf->relas);
     elf->programs[2] = load(4, offsetof(struct make_elf, dynamics), MAKE_ELF_BASE + 0x2000, sizeof elf->dynamics,
                             sizeof elf->dynamics + 64);
-    elf->programs[3] =
-        load(6, offsetof(struct make_elf, data), MAKE_ELF_BASE + 0x3000, sizeof elf->data, 0x2100);
+    elf->programs[3] = load(6, offsetof(struct make_elf, data), MAKE_ELF_BASE + 0x3000, sizeof elf->data, 0x2100);
     elf->programs[4] = elf->programs[2];
     elf->programs[4].type = 2;
     elf->programs[5] = elf->programs[1];

@@ -86,4 +86,37 @@ static inline void check_sane(const struct conversion *c)
     }
 }
 
+/* Convert raw with the settings of `with`; expect exactly these entries and trims, and these refused claims. */
+static inline void expect_with(const struct memmap_limine_input *with, uint64_t refused, const struct raw *raw,
+                               size_t raw_count, const struct limine_memmap_entry *entries, size_t entry_count,
+                               const struct boot_trim *trims, size_t trim_count)
+{
+    struct raw_map map;
+    build(&map, raw, raw_count);
+    struct conversion c = {.input = *with};
+    conversion_run(&c, &map);
+    check_entries(&c, entries, entry_count);
+    check_trims(&c, trims, trim_count);
+    assert_int_equal(c.output.refused_claims, refused);
+    check_sane(&c);
+    conversion_free(&c);
+    raw_map_free(&map);
+}
+
+static inline void expect(const struct raw *raw, size_t raw_count, const struct limine_memmap_entry *entries,
+                          size_t entry_count, const struct boot_trim *trims, size_t trim_count)
+{
+    expect_with(&plain, 0, raw, raw_count, entries, entry_count, trims, trim_count);
+}
+
+static inline void expect_claimed(const struct memmap_claim *claims, uint64_t claim_count, uint64_t refused,
+                                  const struct raw *raw, size_t raw_count, const struct limine_memmap_entry *entries,
+                                  size_t entry_count, const struct boot_trim *trims, size_t trim_count)
+{
+    struct memmap_limine_input with = plain;
+    with.claims = claims;
+    with.claim_count = claim_count;
+    expect_with(&with, refused, raw, raw_count, entries, entry_count, trims, trim_count);
+}
+
 #endif

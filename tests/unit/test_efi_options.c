@@ -323,7 +323,8 @@ static void test_lookup(void **state)
     struct option_words command;
     uint64_t number = 99;
 
-    fill(&file, file_room, sizeof file_room, "kaslr=off seed=5 kaslr=on on-end=qemu-exit kaslr=no kaslrx=off xkaslr=off");
+    fill(&file, file_room, sizeof file_room,
+         "kaslr=off seed=5 kaslr=on on-end=qemu-exit kaslr=no kaslrx=off xkaslr=off");
     fill(&command, command_room, sizeof command_room, "seed=0x1F seed=bad");
     assert_int_equal(options_choice(&file, &command, "kaslr", "off on"), 1);
     assert_int_equal(options_choice(&file, &command, "on-end", "shell poweroff reboot halt qemu-exit"), 4);

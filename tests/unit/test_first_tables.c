@@ -145,8 +145,8 @@ static uint64_t plain_flags(const struct leaf *leaf)
     return flags;
 }
 
-#define READ_ONLY 0x21u   /* present, accessed */
-#define READ_WRITE 0x63u  /* and writable, dirty */
+#define READ_ONLY 0x21u  /* present, accessed */
+#define READ_WRITE 0x63u /* and writable, dirty */
 #define NO_EXECUTE (1ull << 63)
 
 static bool is_mapped(uint64_t type)

@@ -212,8 +212,13 @@ static void test_too_many_segments(void **state)
 static void test_dynamic(void **state)
 {
     (void)state;
-    static const uint64_t unwanted[] = {1 /* NEEDED */, 17 /* REL */,   22 /* TEXTREL */, 23 /* JMPREL */,
-                                        35 /* RELRSZ */, 36 /* RELR */, 2 /* PLTRELSZ */};
+    static const uint64_t unwanted[] = {1 /* NEEDED */,
+                                        17 /* REL */,
+                                        22 /* TEXTREL */,
+                                        23 /* JMPREL */,
+                                        35 /* RELRSZ */,
+                                        36 /* RELR */,
+                                        2 /* PLTRELSZ */};
 
     for (size_t i = 0; i < sizeof unwanted / sizeof unwanted[0]; i++) {
         elf.dynamics[3] = (struct make_elf_dynamic){unwanted[i], 24};
