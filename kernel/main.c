@@ -12,6 +12,7 @@
 #include <neomem/early.h>
 #include <neomem/fbtext.h>
 #include <neomem/frames.h>
+#include <neomem/heap.h>
 #include <neomem/io.h>
 #include <neomem/kernel_image.h>
 #include <neomem/keyboard.h>
@@ -360,6 +361,10 @@ void kernel_main(const struct boot_info *info)
 static void after_switch(void)
 {
     heapInit();
+    if (option_number(OPTION_HEAP_MB) > HEAP_SIZE_MB &&
+        heap_reserve(MIB(option_number(OPTION_HEAP_MB) - HEAP_SIZE_MB)) != 0) {
+        warning("not enough memory for heap-mb=%llu", (unsigned long long)option_number(OPTION_HEAP_MB));
+    }
     /* From here on nothing reads the loader's memory: boot_facts has it all. */
     if (!boot_facts_keep(boot)) {
         warning("not enough memory to keep all that the loader told");

@@ -30,6 +30,7 @@ stage "build with clang" make -s -j"$jobs" BUILD="$build/clang" CC=clang-14 all
 stage "unit tests" make -s -j"$jobs" BUILD="$build" test-unit
 stage "model tests" make -s -j"$jobs" BUILD="$build" test-model
 stage "fuzzing, short" make -s -j"$jobs" BUILD="$build" test-fuzz
+stage "scripts" scripts/test_scripts.py
 stage "static checks" make -s -j"$jobs" BUILD="$build" check
 stage "reproducible build" scripts/check_reproducible.sh "$build/reproducible"
 stage "boots" make -s BUILD="$build" JOBS="$jobs" test-boot

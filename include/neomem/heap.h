@@ -20,6 +20,10 @@
 #define HEAP_POISON_NEW 0xa5u
 #define HEAP_POISON_FREED 0x5au
 
+/* Add nbytes to the memory that the heap keeps even when it is empty (the `heap-mb` option). After heapInit.
+ * Return: bytes that could not be had, 0 for all. Context: any. Cost: O(pages). */
+uint64_t heap_reserve(uint64_t nbytes);
+
 struct heap_stats {
     uint64_t size; /* bytes of frames the heap holds */
     uint64_t used; /* bytes in live blocks, headers and rounding included */

@@ -16,19 +16,35 @@
 
 static struct heap heap;
 
-void heapInit(void)
+/* Arenas that stay, as few as memory allows. Return: pages that could not be had. */
+static uint64_t add_permanent_locked(uint64_t npages)
 {
-    BUG_ON(heap.is_started);
-    heap.secret = arch_random();
-    arch_irq_state_t state = spin_lock(&heap.lock);
-    uint64_t piece = INITIAL_PAGES;
-    for (uint64_t left = INITIAL_PAGES; left != 0 && piece >= INITIAL_PIECE_MIN;) {
+    uint64_t left = npages;
+    uint64_t piece = npages;
+    while (left != 0 && piece >= INITIAL_PIECE_MIN) {
         if (heap_store_add_arena(&heap, min_u64(piece, left), true)) {
             left -= min_u64(piece, left);
         } else {
             piece /= 2;
         }
     }
+    return left;
+}
+
+uint64_t heap_reserve(uint64_t nbytes)
+{
+    arch_irq_state_t state = spin_lock(&heap.lock);
+    uint64_t missing = heap.is_started ? add_permanent_locked(bytes_to_pages(nbytes)) : bytes_to_pages(nbytes);
+    spin_unlock(&heap.lock, state);
+    return missing << PAGE_SHIFT;
+}
+
+void heapInit(void)
+{
+    BUG_ON(heap.is_started);
+    heap.secret = arch_random();
+    arch_irq_state_t state = spin_lock(&heap.lock);
+    (void)add_permanent_locked(INITIAL_PAGES);
     heap.is_started = heap.stats.arenas != 0;
     spin_unlock(&heap.lock, state);
     if (!heap.is_started) {

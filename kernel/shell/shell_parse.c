@@ -118,7 +118,7 @@ const char *shell_nearest(const char *typed, const char *(*name_at)(size_t index
     for (size_t i = 0; (name = name_at(i)) != NULL; i++) {
         unsigned d = neo_starts_with(name, typed) ? 1 : distance(typed, name);
         /* With half of its letters wrong it is another word. */
-        if (d < best_distance && 2 * d < neo_strlen(name)) {
+        if (d < best_distance && d < (neo_strlen(name) + 1) / 2) {
             best = name;
             best_distance = d;
         }

@@ -18,8 +18,11 @@ static void require(bool holds, const char *what)
     }
 }
 
+static void expect_no_panic(void);
+
 void mm_fixture_arena(const struct limine_memmap_entry *map, uint64_t count)
 {
+    expect_no_panic();
     require(hosted_arena_reset() == NEO_OK, "no arena");
     for (uint64_t i = 0; i < count; i++) {
         bool is_inside = map[i].base < HOSTED_ARENA_BYTES && map[i].length <= HOSTED_ARENA_BYTES - map[i].base;
@@ -69,9 +72,15 @@ static void come_back(void)
     longjmp(mm_fixture_return, 1);
 }
 
-void mm_fixture_arm(void)
+static void give_up(void)
 {
-    static const struct panic_hooks hooks = {.stop = come_back};
+    (void)fprintf(stderr, "unexpected: %s\n", caught.text);
+    abort();
+}
+
+static void start_catching(void (*stop)(void))
+{
+    const struct panic_hooks hooks = {.stop = stop};
     console_reset();
     panic_reset();
     panic_set_hooks(&hooks);
@@ -79,18 +88,22 @@ void mm_fixture_arm(void)
     memset(&caught, 0, sizeof(caught));
 }
 
-const char *mm_fixture_panic_text(void)
+static void expect_no_panic(void)
 {
-    return caught.text;
+    start_catching(give_up);
+}
+
+void mm_fixture_arm(void)
+{
+    start_catching(come_back);
 }
 
 bool mm_fixture_panicked_with(const char *text)
 {
-    console_reset();
-    panic_reset();
     bool found = strstr(caught.text, text) != NULL;
     if (!found) {
         (void)fprintf(stderr, "expected \"%s\" in: %s\n", text, caught.text);
     }
+    expect_no_panic();
     return found;
 }

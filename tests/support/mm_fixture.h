@@ -29,8 +29,6 @@ extern jmp_buf mm_fixture_return;
 void mm_fixture_arm(void);
 /* Whether the panic that came back contained text; forgets it. Prints the panic when it did not. */
 bool mm_fixture_panicked_with(const char *text);
-/* The last panic's text. */
-const char *mm_fixture_panic_text(void);
 
 /* Run a statement that must panic, with this text in its message. The statement must not change local variables. */
 #define EXPECT_PANIC_TEXT(statement, text) \

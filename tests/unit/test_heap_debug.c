@@ -124,10 +124,12 @@ static void test_walk_after_every_operation(void **state)
     unsigned char *first = kmalloc(100);
     unsigned char *second = kmalloc(100);
     void *far = kmalloc(2000);
-    first[kmalloc_usable_size(first)] ^= 1;
+    unsigned char *damaged = first + kmalloc_usable_size(first);
+    *damaged ^= 1;
     EXPECT_PANIC_TEXT(unused_result = kmalloc(3000), "header overwritten");
-    EXPECT_PANIC_TEXT(kfree(far), "header overwritten");
-    first[kmalloc_usable_size(second)] ^= 1;
+    EXPECT_PANIC_TEXT(kfree(kmalloc(5)), "header overwritten");
+    *damaged ^= 1;
+    kfree(far);
     kfree(second);
     kfree(first);
 }
