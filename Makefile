@@ -228,6 +228,7 @@ MM_PORT := kernel/port/hosted/arch_hosted.c kernel/port/hosted/phys_arena.c test
 	$(LIB_TEST)
 MM_MAP := kernel/mm/memory_map.c kernel/mm/memory_map_query.c kernel/mm/memory_map_check.c
 MM_FRAMES := $(addprefix kernel/mm/,early.c frames.c frames_table.c frames_layout.c frames_check.c pages.c) $(MM_MAP) $(MM_PORT)
+UNIT_test_early := $(MM_FRAMES)
 UNIT_test_frames := $(MM_FRAMES)
 UNIT_test_frames_maps := $(MM_FRAMES)
 MODEL_model_frames := $(MM_FRAMES)
@@ -237,11 +238,19 @@ UNIT_test_page_table := $(MM_TABLES)
 MODEL_model_page_table := $(MM_TABLES)
 MM_VMM := kernel/mm/vmm.c kernel/mm/vmm_areas.c kernel/lib/rbtree.c $(MM_TABLES)
 UNIT_test_vmm := tests/support/vmm_machine.c $(MM_VMM)
-UNIT_test_vmm_areas := kernel/mm/vmm_areas.c kernel/lib/rbtree.c $(MM_TABLES)
-MM_STORE := $(addprefix kernel/mm/,heap_store.c heap_large.c heap_check.c kmalloc.c) kernel/lib/rbtree.c kernel/lib/rbtree_check.c $(MM_FRAMES)
+UNIT_test_vmm_areas := tests/support/vmm_machine.c $(MM_VMM)
+UNIT_test_vmm_placement := kernel/mm/vmm_areas.c kernel/lib/rbtree.c $(MM_TABLES)
+MM_RUNS := $(addprefix kernel/mm/,heap_large.c heap_check.c kmalloc.c) kernel/lib/rbtree.c kernel/lib/rbtree_check.c $(MM_FRAMES)
+MM_STORE := kernel/mm/heap_store.c $(MM_RUNS)
 UNIT_test_heap := $(MM_STORE)
+UNIT_test_heap_no_memory := $(MM_STORE)
+UNIT_test_heap_damage := $(MM_RUNS)
 UNIT_test_heap_debug := kernel/lib/rbtree.c kernel/lib/rbtree_check.c $(MM_FRAMES)
 MODEL_model_heap := $(MM_STORE)
+MM_HEAP := kernel/mm/heap.c $(MM_STORE)
+UNIT_test_mm_threads := $(MM_HEAP)
+UNIT_test_libneomem :=
+UNIT_test_cxx_operators := tests/unit/cxx_probe.cpp kernel/mm/cxx_operators.cpp $(MM_HEAP)
 # -- shell
 SHELL_LIB := kernel/lib/console.c kernel/lib/printf.c kernel/lib/string.c
 FBTEXT := kernel/drivers/fbtext.c kernel/drivers/fbtext_draw.c kernel/drivers/fbtext_terminal.c kernel/lib/utf8.c
@@ -293,6 +302,8 @@ endef
 $(foreach test,$(UNIT_TESTS),$(eval $(call unit_rule,$(test))))
 $(foreach test,$(MODEL_TESTS),$(eval $(call model_rule,$(test))))
 $(foreach target,$(FUZZ_TARGETS),$(eval $(call fuzz_rule,$(target))))
+# Linked as a user would, after its own objects.
+$(BUILD)/tests/test_libneomem: $(BUILD)/host/libneomem.a
 
 .PHONY: test-unit test-model test-fuzz test-boot test-reproducible
 test: setup-test ## everything: host tests, short fuzzing, static checks, reproducibility, all boots

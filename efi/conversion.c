@@ -3,7 +3,7 @@
 #include "firmware.h"
 #include "hand_over.h"
 
-/* Addresses that AMD's HyperTransport uses for itself: never RAM, whatever the map says (boot.md section 3, "Map"). */
+/* Addresses that AMD's HyperTransport uses for itself: never RAM, whatever the map says (docs/takeover.md G). */
 #define AMD_HOLE_BASE 0xFD00000000ull
 #define AMD_HOLE_BYTES 0x300000000ull
 

@@ -1,4 +1,4 @@
-/* emergency.c — COM1 without firmware; see emergency.h. Source: 16550 data sheet; INTERFACES.md for the exit code. */
+/* emergency.c — COM1 without firmware; see emergency.h. Source: 16550 data sheet; docs/interfaces.md for the exit code. */
 #include "emergency.h"
 
 #include "cpu.h"

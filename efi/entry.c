@@ -1,6 +1,6 @@
 /* entry.c — efi_main: the ordered list of steps from firmware's call to the kernel's first instruction.
  *
- * gnu-efi's start code has relocated the image and calls efi_main by the System V ABI (not EFIAPI, boot.md 5). As long
+ * gnu-efi's start code has relocated the image and calls efi_main by the System V ABI (not EFIAPI, docs/takeover.md H). As long
  * as boot services live, every refusal is one line on the firmware's console and a status to whoever started us. */
 #include "bytes.h"
 #include "config_file.h"

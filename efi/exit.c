@@ -1,4 +1,4 @@
-/* exit.c — GetMemoryMap and ExitBootServices; see exit.h and boot.md section D. Source: UEFI 2.10 7.2.3, 7.4.6. */
+/* exit.c — GetMemoryMap and ExitBootServices; see exit.h and docs/takeover.md D. Source: UEFI 2.10 7.2.3, 7.4.6. */
 #include "exit.h"
 
 #include "cpu.h"

@@ -26,7 +26,7 @@ enum exit_result {
 enum exit_result exit_read_map(struct memory_map *map, uint64_t *wanted);
 
 /* Buffer size with room for what may come: twice what firmware wants, 32 descriptors more, at least 1024 descriptors
- * (boot.md 3 "Map": 312 entries are seen in the field; C1, D3: the buffer cannot grow later). */
+ * (docs/takeover.md G: 312 entries are seen in the field; D3: the buffer cannot grow later). */
 uint64_t exit_map_capacity(uint64_t wanted, uint64_t stride);
 
 /* Leave boot services. Between the first GetMemoryMap and the return nothing else of firmware is called, nothing is

@@ -1,7 +1,7 @@
 /* firmware.h — UEFI boot services behind checked wrappers: the only file that calls them, with exit.c for the last two.
  *
  * After the first ExitBootServices, failed or not, only GetMemoryMap and ExitBootServices may be called (UEFI 2.10
- * 7.4.6; boot.md D2): firmware_begin_exit() closes every wrapper here, and what is called after it fails instead of
+ * 7.4.6; docs/takeover.md D2): firmware_begin_exit() closes every wrapper here, and what is called after it fails instead of
  * reaching firmware. A service pointer that is NULL counts as a service that failed.
  *
  * Memory: everything that is allocated here is remembered, so that it can all be given back on a refusal, and so that

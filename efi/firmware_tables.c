@@ -1,4 +1,4 @@
-/* firmware_tables.c — configuration tables (boot.md B1, B2). Source: UEFI 2.10 4.6; ACPI 6.5 5.2.5; DSP0134 3.7
+/* firmware_tables.c — configuration tables (docs/takeover.md B1, B2). Source: UEFI 2.10 4.6; ACPI 6.5 5.2.5; DSP0134 3.7
  * section 5.2 (SMBIOS entry points). */
 #include "firmware_tables.h"
 

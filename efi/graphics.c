@@ -1,4 +1,4 @@
-/* graphics.c — choosing and checking a graphics output (boot.md B3, B4). Source: UEFI 2.10 12.9.
+/* graphics.c — choosing and checking a graphics output (docs/takeover.md B3, B4). Source: UEFI 2.10 12.9.
  *
  * A console splitter offers one more output than there are cards; the real one carries the console-out marker. What
  * its mode says is checked against itself; whether the memory it names is memory of something else is found out when

@@ -7,7 +7,7 @@
 #include <neomem/boot_info.h>
 
 /* Fill info->framebuffer, gop_handles and gop_unusable. The mode is not changed: panels that are mounted rotated, and
- * firmware that resets on a mode change, are real (boot.md B5). phys_limit: end of what the CPU can address. */
+ * firmware that resets on a mode change, are real (docs/takeover.md B5). phys_limit: end of what the CPU can address. */
 void graphics_find(struct boot_info *info, phys_addr_t phys_limit, struct notes *notes);
 
 #endif

@@ -52,7 +52,7 @@ static void record_entry_state(struct machine *machine, const struct cpu_cpuid *
     machine->entry_levels = (state->cr4 & CR4_LA57) != 0 ? 5 : 4;
 }
 
-/* Some firmware set-ups hide the no-execute bit of Intel CPUs behind an MSR (boot.md E6). */
+/* Some firmware set-ups hide the no-execute bit of Intel CPUs behind an MSR (docs/takeover.md E6). */
 static bool unhide_no_execute(const struct cpu_cpuid *leaf0)
 {
     struct cpu_cpuid ext1;

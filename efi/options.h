@@ -1,6 +1,6 @@
 /* options.h — from the two raw sources of run-time options to words `name=value`.
  *
- * Grammar (INTERFACES.md section 3): words are separated by white space; double quotes take white space into a word and
+ * Grammar (docs/interfaces.md): words are separated by white space; double quotes take white space into a word and
  * are removed; in the file, an unquoted '#' starts a comment that ends with the line. There is no escape character.
  * A quote must be closed on its line. What is not a word of printable ASCII is left out with a note: options are never
  * a reason not to boot. The meaning of words is the kernel's business; efi/ itself looks up only the few it needs.

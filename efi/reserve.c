@@ -1,4 +1,4 @@
-/* reserve.c — all memory of the hand-over, allocated while firmware still gives some (boot.md section C), and the
+/* reserve.c — all memory of the hand-over, allocated while firmware still gives some (docs/takeover.md C), and the
  * choice of the address space. Plain loader types only: some firmware crashes on custom memory types (C2). */
 #include "bytes.h"
 #include "firmware.h"

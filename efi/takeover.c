@@ -12,7 +12,7 @@
 
 #define GROWTHS_MAX 6u
 
-/* PG WP NE ET MP PE (boot_info.h, boot.md E6). */
+/* PG WP NE ET MP PE (boot_info.h, docs/takeover.md E6). */
 #define CR0_KERNEL 0x80010033u
 #define CR4_PAE (1u << 5)
 #define CR4_MCE (1u << 6) /* as found: a machine check shall not go unnoticed, but who had it off may have a reason */
@@ -20,7 +20,7 @@
 #define CR4_OSXMMEXCPT (1u << 10)
 #define EFER_LME (1u << 8)
 #define EFER_NXE (1u << 11)
-/* Entries 0 … 3 as after reset, 4 WP, 5 WC, 6 and 7 as after reset (boot.md E7). */
+/* Entries 0 … 3 as after reset, 4 WP, 5 WC, 6 and 7 as after reset (docs/takeover.md E7). */
 #define PAT_LOW 0x00070406u
 #define PAT_HIGH 0x00070105u
 
@@ -111,7 +111,7 @@ static const char *adopt_map(struct hand_over *hand_over, const struct memory_ma
     needed = first_tables_count(&plan);
     if (needed > pool.count) {
         /* The final map has many more edges than the survey had. Below 4 GiB first: not all firmware maps what lies
-         * above (boot.md section 3, "Map"). */
+         * above (docs/takeover.md G). */
         if (memmap_limine_carve(hand_over->entries, &hand_over->entry_count, hand_over->entry_capacity, needed,
                                 FIRMWARE_BELOW_4G + 1, &pool.base) != MEMMAP_LIMINE_OK &&
             memmap_limine_carve(hand_over->entries, &hand_over->entry_count, hand_over->entry_capacity, needed,

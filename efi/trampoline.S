@@ -1,6 +1,6 @@
 /* trampoline.S — 64-bit, paging off, final control registers, 64-bit again, kernel. See trampoline.h.
  *
- * The order is boot.md section E, items 3 to 7. Nothing here is addressed absolutely: the blob runs from a copy.
+ * The order is docs/takeover.md E, items 3 to 7. Nothing here is addressed absolutely: the blob runs from a copy.
  * Registers: RBX = args throughout (below 4 GiB). Upper halves of registers are undefined across the mode switch, so
  * every 64-bit value is read from args afterwards. */
 

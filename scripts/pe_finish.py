@@ -4,7 +4,7 @@
 Without --check: sets NX_COMPAT, zeroes the time stamp, recomputes the checksum, then checks.
 With --check: changes nothing. Exit status 0 when every rule holds, 1 with one line for each that does not.
 
-Rules (boot.md section 5; shim's post-process-pe refuses an NX_COMPAT image that breaks the first two):
+Rules (docs/takeover.md H; shim's post-process-pe refuses an NX_COMPAT image that breaks the first two):
   - no section is both writable and executable;
   - SectionAlignment is 4096 and every section starts on a multiple of it, in order, inside SizeOfImage;
   - PE32+ for x86-64, subsystem 10 (EFI application), entry point in an executable section, relocations not stripped;

@@ -189,7 +189,7 @@ def main():
     parser.add_argument("--efi", type=Path, help="default: BUILD/neomem.efi")
     parser.add_argument("--images", type=Path, default=ROOT / "test-images", help="folder of the scenarios")
     parser.add_argument("--screenshot", type=Path, metavar="PNG", help="boot to the prompt and save the screen")
-    parser.add_argument("--cfg", default='run="stats; map"', help="neomem.cfg for --screenshot")
+    parser.add_argument("--cfg", default='run="selftest; stats"', help="neomem.cfg for --screenshot")
     settings = parser.parse_args()
     settings.build = settings.build.resolve()
     settings.efi = (settings.efi or settings.build / "neomem.efi").resolve()

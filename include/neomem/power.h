@@ -11,7 +11,7 @@
 #include <neomem/compiler.h>
 #include <neomem/types.h>
 
-/* INTERFACES: values of the isa-debug-exit device; QEMU's own status is (value << 1) | 1. */
+/* docs/interfaces.md: values of the isa-debug-exit device; QEMU's own status is (value << 1) | 1. */
 #define QEMU_EXIT_SUCCESS 0x10u
 #define QEMU_EXIT_CHECK_FAILED 0x11u
 #define QEMU_EXIT_PANIC 0x12u

@@ -33,7 +33,7 @@ struct record {
 void record_enable(bool on);
 bool record_is_enabled(void);
 
-/* Start a record in r's own RECORD_BYTES. kind: one of INTERFACES.md's, short (it is cut to 32 bytes). */
+/* Start a record in r's own RECORD_BYTES. kind: one of docs/interfaces.md's, short (it is cut to 32 bytes). */
 void record_begin(struct record *r, const char *kind);
 /* The same in the caller's buffer, for long ones. capacity >= RECORD_BYTES_MIN, else r's own storage is used.
  * buffer must live until record_end. */

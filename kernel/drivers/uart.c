@@ -39,6 +39,9 @@ enum uart_register {
 
 /* 16 bytes at 1200 baud take 0.13 s; a register read takes from 0.2 to 2 microseconds. */
 #define WAIT_READS_MAX 200000u
+/* After that, a receiver that has paused (a busy emulator, a slow terminal server) gets 3 s more. */
+#define PATIENCE_SLICES 3000u
+#define PATIENCE_SLICE_US 1000u
 
 static uint8_t read_register(const struct uart *uart, enum uart_register number)
 {
@@ -116,6 +119,12 @@ static bool wait_for(const struct uart *uart, uint8_t bit)
             return true;
         }
     }
+    for (unsigned slice = 0; slice < PATIENCE_SLICES; slice++) {
+        arch_delay_us(PATIENCE_SLICE_US);
+        if ((read_register(uart, UART_LSR) & bit) != 0) {
+            return true;
+        }
+    }
     return false;
 }
 
@@ -137,10 +146,16 @@ void uart_configure(struct uart *uart, uint16_t divisor)
     uart->fifo_bytes = fifo ? FIFO_BYTES : 1;
     uart->room = 0;
     uart->stalled = false;
+    uart->in_cut_line = false;
 }
 
 void uart_write(struct uart *uart, uint8_t byte)
 {
+    /* What follows a gap must not look like the end of what came before it: go on with the next line. */
+    bool ends_cut_line = uart->in_cut_line && byte == '\n';
+    if (uart->in_cut_line && !ends_cut_line) {
+        return;
+    }
     if (uart->room == 0) {
         if (uart->stalled) {
             uart->stalled = (read_register(uart, UART_LSR) & LSR_THR_EMPTY) == 0;
@@ -148,10 +163,12 @@ void uart_write(struct uart *uart, uint8_t byte)
             uart->stalled = !wait_for(uart, LSR_THR_EMPTY);
         }
         if (uart->stalled) {
+            uart->in_cut_line = true;
             return;
         }
         uart->room = uart->fifo_bytes;
     }
+    uart->in_cut_line = false;
     uart->room--;
     write_register(uart, UART_DATA, byte);
 }

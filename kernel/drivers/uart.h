@@ -20,6 +20,7 @@ struct uart {
     unsigned fifo_bytes; /* what fits when the transmitter is empty; set by uart_configure */
     unsigned room;       /* of that, what is certainly still free */
     bool stalled;        /* a wait ran out: drop bytes until the transmitter moves again */
+    bool in_cut_line;    /* bytes were dropped: drop the rest of their line, too */
 };
 
 /* Does a 16550 answer? Leaves its settings as they were. */
@@ -28,7 +29,7 @@ bool uart_probe(const struct uart *uart);
 /* 8N1, FIFO on, interrupts off, DTR and RTS on. divisor: clock / (16 * baud); 0 keeps the speed that is set. */
 void uart_configure(struct uart *uart, uint16_t divisor);
 
-/* Send one byte, or drop it after the bounded wait. */
+/* Send one byte, or drop it, and the rest of its line, after the bounded wait (about 3 s, once). */
 void uart_write(struct uart *uart, uint8_t byte);
 
 /* Return: the next byte received without an error, or -1 when there is none now. */

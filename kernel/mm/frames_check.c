@@ -34,10 +34,17 @@ static bool padding_is_clear(const struct frames_table *table)
 static bool summary_is_exact(const struct frames_table *table)
 {
     for (unsigned level = 1; level < table->level_count; level++) {
+        if (table->level_words[level] != bitmap_words(table->level_words[level - 1])) {
+            return false;
+        }
         for (uint64_t word = 0; word < table->level_words[level - 1]; word++) {
             if (bitmap_test(table->level[level], word) != (table->level[level - 1][word] != 0)) {
                 return false;
             }
+        }
+        if (!bitmap_all_zero(table->level[level], table->level_words[level - 1],
+                             table->level_words[level] * BITMAP_WORD_BITS)) {
+            return false;
         }
     }
     return table->level_words[table->level_count - 1] == 1;

@@ -80,7 +80,7 @@ bool line_complete(struct line_editor *editor)
         bool blank_follows = editor->text[editor->cursor] == ' ';
         return (!blank_follows && line_insert(editor, " ", 1)) || changed;
     }
-    if (!changed && second_time) {
+    if (second_time) { /* the first one changed nothing, so this one does not either */
         list_matches(editor, start);
         return true;
     }

@@ -18,7 +18,7 @@ struct splitter {
 static bool take_quoted(struct splitter *splitter, char quote)
 {
     while (*splitter->next != quote) {
-        if (quote == '"' && *splitter->next == '\\' && splitter->next[1] != '\0') {
+        if (quote == '"' && *splitter->next == '\\') {
             splitter->next++;
         }
         if (*splitter->next == '\0') {

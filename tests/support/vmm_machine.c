@@ -70,6 +70,28 @@ uint64_t vmm_machine_frames(void)
     return stats.allocated;
 }
 
+struct vmm_stats vmm_machine_stats(void)
+{
+    struct vmm_stats stats;
+    vmm_get_stats(&stats);
+    if (vmm_root() != 0) {
+        require(page_count_tables(vmm_root()) == stats.table_frames, "table frames");
+        require(vmm_machine_frames() == stats.table_frames + stats.record_frames + stats.area_frames, "frames in use");
+    }
+    return stats;
+}
+
+virt_addr_t vmm_machine_va(const void *pointer)
+{
+    return (virt_addr_t)(uintptr_t)pointer;
+}
+
+bool vmm_machine_is_mapped(virt_addr_t va)
+{
+    struct vm_mapping mapping;
+    return vmm_query(va, &mapping);
+}
+
 enum vmm_machine_expectation vmm_machine_expect(phys_addr_t page)
 {
     bool is_ram = page < MIB(66) || (page >= GIB(1) && page < GIB(2)) || (page >= GIB(3) && page < VMM_MACHINE_END);

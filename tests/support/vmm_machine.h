@@ -20,6 +20,12 @@ struct vmm_boot vmm_machine_boot(void);
 /* Frames in use by callers of the frame allocator. */
 uint64_t vmm_machine_frames(void);
 
+/* Figures, checked against the tables themselves and the frames in use. */
+struct vmm_stats vmm_machine_stats(void);
+
+virt_addr_t vmm_machine_va(const void *pointer);
+bool vmm_machine_is_mapped(virt_addr_t va);
+
 /* What the direct map must say about a physical page. */
 enum vmm_machine_expectation { VMM_MACHINE_ABSENT, VMM_MACHINE_READ, VMM_MACHINE_READ_WRITE };
 enum vmm_machine_expectation vmm_machine_expect(phys_addr_t page);

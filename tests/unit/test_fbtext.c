@@ -451,6 +451,8 @@ static void colours(void **state)
     assert_row(0, "abcdefghik");
     assert_cell(&font_8x16, 1, 0, 1, 'b', 0xcc3333, 0);
     assert_cell(&font_8x16, 1, 0, 3, 'd', 0xff5555, 0x4466dd);
+    type("\x1b[1mW\x1b[m");
+    assert_int_equal(colours_at(0, 10), 0x0f); /* bold default is white */
     type("\x1b[44m\x1b[2K");
     assert_int_equal(colours_at(0, 70), 0x47); /* erased in the current background */
 }

@@ -285,6 +285,26 @@ static void test_public_pages(void **state)
     EXPECT_PANIC_TEXT(free_page(&(char){0}), "PANIC");
 }
 
+/* availableMemoryRegions decides; without memory there is one clear line. */
+static void test_public_start(void **state)
+{
+    (void)state;
+    struct limine_memmap_entry map[] = {USABLE(MIB(1), MIB(1)), USABLE(MIB(4), MIB(2))};
+    mm_fixture_arena(map, 2);
+    availableMemoryRegions = map;
+    availableMemoryRegionsCount = 0;
+    EXPECT_PANIC_TEXT(initialize_page_allocator(), "cannot start on 0 usable regions: no memory");
+    availableMemoryRegionsCount = 2;
+    initialize_page_allocator();
+    assert_int_equal(stats_now().total, 768);
+    /* early.h was started before: it is not started again. */
+    mm_fixture_arena(map, 2);
+    assert_int_equal(early_init(map, 2), NEO_OK);
+    assert_non_null(early_alloc(1, 1));
+    initialize_page_allocator();
+    assert_int_equal(stats_now().metadata, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -300,6 +320,7 @@ int main(void)
         cmocka_unit_test(test_early_memory_is_kept),
         cmocka_unit_test(test_failure_injection),
         cmocka_unit_test(test_public_pages),
+        cmocka_unit_test(test_public_start),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,8 @@
 #include <neomem/hosted.h>
 #include <neomem/memory.h>
 
+#include "frames_internal.h"
+
 #include "tests/support/mm_fixture.h"
 
 static struct frames_stats stats_now(void)
@@ -233,6 +235,53 @@ static void test_spans_are_listed(void **state)
     assert_int_equal(sums[2], 2);
 }
 
+/* The check itself: every invariant broken once. */
+static void test_check_sees_damage(void **state)
+{
+    (void)state;
+    struct limine_memmap_entry map[] = {USABLE(MIB(1), 3 * PAGE_SIZE), USABLE(MIB(64), MIB(2))};
+    static const struct frames_table none;
+    static uint64_t block[1024];
+    struct frames_table table;
+    mm_fixture_arena(map, 2);
+    assert_int_equal(frames_layout_measure(&table, &none, map, 2), 515);
+    assert_true(table.block_bytes <= sizeof(block));
+    frames_layout_build(&table, block, &none, map, 2);
+    assert_true(frames_table_is_sound(&table, 515, 515));
+    assert_false(frames_table_is_sound(&table, 514, 515));
+    assert_false(frames_table_is_sound(&table, 515, 514));
+    uint64_t *const words[] = {&table.spans[0].nframes,
+                               &table.spans[0].first_bit,
+                               &table.spans[1].first_bit,
+                               &table.level[0][0],
+                               &table.level[0][8],
+                               &table.level[1][0],
+                               &table.nbits,
+                               &table.level_words[1]};
+    for (unsigned i = 0; i < ARRAY_COUNT(words); i++) {
+        uint64_t saved = *words[i];
+        *words[i] ^= 1ull << 40;
+        assert_false(frames_table_is_sound(&table, 515, 515));
+        *words[i] = saved;
+    }
+    table.spans[0].nframes = 0;
+    assert_false(frames_table_is_sound(&table, 515, 515));
+    table.spans[0].nframes = 3;
+    /* Out of order. */
+    pfn_t base = table.spans[1].base;
+    table.spans[1].base = 192;
+    assert_false(frames_table_is_sound(&table, 515, 515));
+    table.spans[1].base = base;
+    /* A used frame that is metadata, a free one, one that is not managed. */
+    frames_table_set_used(&table, table.spans[1].first_bit, 2);
+    assert_true(frames_table_range_is_used(&table, MIB(64), 2 * PAGE_SIZE));
+    assert_true(frames_table_range_is_used(&table, MIB(64), 0));
+    assert_false(frames_table_range_is_used(&table, MIB(64), 3 * PAGE_SIZE));
+    assert_false(frames_table_range_is_used(&table, MIB(63), PAGE_SIZE));
+    frames_table_set_free(&table, table.spans[1].first_bit, 2);
+    assert_true(frames_table_is_sound(&table, 515, 515));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -241,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_one_frame_machine),     cmocka_unit_test(test_hole_costs_nothing),
         cmocka_unit_test(test_add_joins_spans),       cmocka_unit_test(test_add_again_changes_nothing),
         cmocka_unit_test(test_add_refuses),           cmocka_unit_test(test_spans_are_listed),
+        cmocka_unit_test(test_check_sees_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
 /* test_heap.c — the kernel heap by picture: contracts of the public functions, best fit and coalescing, growth and giving
- * back, page runs, misuse and damage that must be named, no memory. heap.c is included to see headers and neighbours.
+ * back, page runs. heap.c is included to start it again for each test.
  * Random sequences against a naive reference are in tests/model/model_heap.c. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,61 +12,9 @@
 
 #include "heap.c"
 
-#include <neomem/frames.h>
 #include <neomem/hosted.h>
 
-#include "tests/support/mm_fixture.h"
-
-static struct heap_stats stats_now(void)
-{
-    struct heap_stats stats;
-    struct heap_problem problem;
-    heap_get_stats(&stats);
-    assert_int_equal(heap_check(&problem), NEO_OK);
-    assert_null(problem.what);
-    return stats;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    mm_fixture_one_region(MIB(24));
-    heap = (struct heap){0};
-    heapInit();
-    return 0;
-}
-
-/* Everything has been freed: what is left is HEAP_SIZE_MB. */
-static int teardown(void **state)
-{
-    (void)state;
-    struct heap_stats stats = stats_now();
-    assert_int_equal(stats.live_blocks, 0);
-    assert_int_equal(stats.used, 0);
-    assert_int_equal(stats.size, MIB(HEAP_SIZE_MB));
-    struct frames_stats frames_now;
-    frames_get_stats(&frames_now);
-    assert_int_equal(frames_now.allocated << PAGE_SHIFT, MIB(HEAP_SIZE_MB));
-    return 0;
-}
-
-/* The jump back must not meet local variables of a test: one function each. */
-static void *volatile unused_result;
-
-static void expect_kfree_panic(void *block, const char *text)
-{
-    EXPECT_PANIC_TEXT(kfree(block), text);
-}
-
-static void expect_krealloc_panic(void *block, size_t size, const char *text)
-{
-    EXPECT_PANIC_TEXT(unused_result = krealloc(block, size), text);
-}
-
-static void expect_kmalloc_panic(size_t size, const char *text)
-{
-    EXPECT_PANIC_TEXT(unused_result = kmalloc(size), text);
-}
+#include "heap_started.h"
 
 /* ---- contracts ------------------------------------------------------------------------------------------------------ */
 
@@ -298,242 +246,6 @@ static void test_starts_in_pieces(void **state)
     EXPECT_PANIC_TEXT(heapInit(), "no memory for the kernel heap");
 }
 
-/* ---- misuse ---------------------------------------------------------------------------------------------------------------- */
-
-static void test_misuse_is_named(void **state)
-{
-    (void)state;
-    char local[64] = {0};
-    char *a = kmalloc(100);
-    char *b = kmalloc(100);
-    char *c = kmalloc(100);
-    char *large = kmalloc(10000);
-    struct heap_stats before = stats_now();
-    expect_kfree_panic(a + 16, "not the start of a block");
-    expect_kfree_panic(a + 8, "not the start of a block");
-    expect_kfree_panic(local, "not a block of the heap");
-    expect_kfree_panic(phys_to_virt(MIB(2)), "not a block of the heap");
-    expect_kfree_panic(large + 16, "not a block of the heap");
-    expect_kfree_panic(large + 4096, "not a block of the heap");
-    expect_kfree_panic((void *)(uintptr_t)8, "not a block of the heap");
-    expect_kfree_panic((void *)UINTPTR_MAX, "not a block of the heap");
-    expect_krealloc_panic(a + 16, 5, "krealloc of");
-    expect_krealloc_panic(local, 0, "krealloc of");
-    EXPECT_PANIC_TEXT((void)kmalloc_usable_size(local), "kmalloc_usable_size of");
-    expect_kfree_panic(heap_large_find(&heap, large), "the heap's own record");
-    expect_kfree_panic(heap_payload(heap_end_block(heap_arena_of(rb_first(&heap.arenas)))), "not ");
-    struct heap_stats after = stats_now();
-    assert_memory_equal(&before, &after, sizeof(before));
-    kfree(b);
-    expect_kfree_panic(b, "free already (double free)");
-    /* Joined with the block before it: still told apart. */
-    kfree(a);
-    expect_kfree_panic(b, "free already (double free)");
-    kfree(c);
-    expect_kfree_panic(c, "free already (double free)");
-    kfree(large);
-    expect_kfree_panic(large, "not a block of the heap");
-    expect_krealloc_panic(a, 5, "free already (double free)");
-}
-
-static void test_panics_name_block_and_caller(void **state)
-{
-    (void)state;
-    void *a = kmalloc(1);
-    char text[64];
-    (void)snprintf(text, sizeof(text), "kfree of %p by 0xabcdef", a);
-    kfree(a);
-    EXPECT_PANIC_TEXT(heap_release(a, (void *)(uintptr_t)0xabcdef, "kfree"), text);
-}
-
-/*   | a ######|# b |     one byte too many from a, found when a, b or a neighbour is freed; then put right again */
-static void test_damage_is_named(void **state)
-{
-    (void)state;
-    char *a = kmalloc(104);
-    char *b = kmalloc(104);
-    char *c = kmalloc(104);
-    size_t usable = kmalloc_usable_size(a);
-    struct heap_problem problem;
-
-    a[usable] ^= 1;
-    expect_kfree_panic(a, "by an overflow of the block before it");
-    expect_kfree_panic(b, "header was overwritten");
-    expect_kfree_panic(c, "header overwritten");
-    expect_krealloc_panic(a, 200, "header overwritten");
-    assert_int_equal(heap_check(&problem), NEO_ERR_CORRUPT);
-    assert_ptr_equal(problem.block, b);
-    a[usable] ^= 1;
-    (void)stats_now();
-
-    /* Every byte of a header is covered. */
-    for (size_t i = 0; i < sizeof(struct heap_block); i++) {
-        a[usable + i] ^= 0x10;
-        expect_kfree_panic(b, "header was overwritten");
-        a[usable + i] ^= 0x10;
-    }
-    /* The header behind a free neighbour is rewritten when they join: damage there must not be covered up. */
-    kfree(b);
-    struct heap_block *header = heap_block_at(c, 0) - 1;
-    header->size ^= 32;
-    expect_kfree_panic(a, "header overwritten");
-    expect_krealloc_panic(a, 150, "header overwritten");
-    header->size ^= 32;
-    /* The header of the free block that would be chosen. */
-    header = heap_block_at(b, 0) - 1;
-    header->check ^= 1;
-    expect_kmalloc_panic(104, "header of a free block overwritten");
-    header->check ^= 1;
-    kfree(a);
-    kfree(c);
-}
-
-static void test_damaged_record_is_named(void **state)
-{
-    (void)state;
-    char *large = kmalloc(10000);
-    struct heap_block *record = heap_block_of_node(&heap_large_find(&heap, large)->node);
-    record->check ^= 1;
-    expect_kfree_panic(large, "header was overwritten");
-    struct heap_problem problem;
-    assert_int_equal(heap_check(&problem), NEO_ERR_CORRUPT);
-    record->check ^= 1;
-    kfree(large);
-}
-
-/* What heap_check alone sees. */
-static void test_check_sees_everything(void **state)
-{
-    (void)state;
-    struct heap_problem problem;
-    struct heap_arena *arena = heap_arena_of(rb_first(&heap.arenas));
-    char *large = kmalloc(5000);
-    struct heap_large *record = heap_large_find(&heap, large);
-    uint64_t *const fields[] = {
-        &heap.stats.used,         &heap.stats.size,       &heap.stats.free_blocks, &heap.stats.live_blocks,
-        &heap.stats.large_blocks, &heap.stats.free_bytes, &heap.stats.arenas,      &arena->live,
-        &record->npages};
-    for (unsigned i = 0; i < ARRAY_COUNT(fields); i++) {
-        *fields[i] += 1;
-        assert_int_equal(heap_check(&problem), NEO_ERR_CORRUPT);
-        assert_non_null(problem.what);
-        *fields[i] -= 1;
-        assert_int_equal(heap_check(NULL), NEO_OK);
-    }
-    struct rb_node *root = heap.free_blocks.root;
-    heap.free_blocks.root = NULL;
-    assert_int_equal(heap_check(&problem), NEO_ERR_CORRUPT);
-    heap.free_blocks.root = root;
-    root = heap.large.root;
-    heap.large.root = NULL;
-    assert_int_equal(heap_check(&problem), NEO_ERR_CORRUPT);
-    heap.large.root = root;
-    heap_end_block(arena)->size = 0;
-    assert_int_equal(heap_check(&problem), NEO_ERR_CORRUPT);
-    heap_end_block(arena)->size = HEAP_BLOCK_USED;
-    kfree(large);
-}
-
-/* ---- without memory ----------------------------------------------------------------------------------------------------------- */
-
-static void *grow_request(void)
-{
-    return kmalloc(3000);
-}
-
-static void *page_request(void)
-{
-    return kmalloc(50000);
-}
-
-static void *zeroed_request(void)
-{
-    return kcalloc(100, 500);
-}
-
-static void *aligned_request(void)
-{
-    return kmalloc_aligned(100, 65536);
-}
-
-static unsigned char *resized;
-
-static void *resize_request(void)
-{
-    return krealloc(resized, 70000);
-}
-
-/* Every frame request of every kind of allocation fails, once and for ever: NULL, nothing changed. */
-static void test_no_memory(void **state)
-{
-    (void)state;
-    void *(*const requests[])(void) = {grow_request, page_request, zeroed_request, aligned_request, resize_request};
-    /* Fill the first arena, so that the store has to grow for anything. */
-    static void *fillers[2000];
-    unsigned count = 0;
-    while (heap.stats.arenas == 1) {
-        fillers[count++] = kmalloc(1000);
-    }
-    kfree(fillers[--count]);
-    while (heap.stats.arenas == 1) {
-        fillers[count++] = kmalloc(16);
-    }
-    kfree(fillers[--count]);
-    resized = fillers[0];
-    memset(resized, 0x33, 1000);
-    for (unsigned i = 0; i < ARRAY_COUNT(requests); i++) {
-        for (unsigned for_ever = 0; for_ever < 2; for_ever++) {
-            unsigned refused = 0;
-            for (uint64_t n = 0; n < 6; n++) {
-                struct heap_stats before = stats_now();
-                (void)frames_inject_failure(n, for_ever == 1);
-                void *block = requests[i]();
-                (void)frames_inject_failure(UINT64_MAX, false);
-                refused += block == NULL;
-                if (requests[i] == resize_request && block != NULL) {
-                    assert_int_equal(((unsigned char *)block)[999], 0x33);
-                    fillers[0] = resized = krealloc(block, 1000);
-                } else {
-                    kfree(block);
-                }
-                struct heap_stats after = stats_now();
-                assert_int_equal(after.failures, before.failures + (block == NULL));
-                after.failures = before.failures;
-                after.largest_free = before.largest_free;
-                if (block == NULL) {
-                    assert_memory_equal(&before, &after, sizeof(before));
-                }
-                assert_int_equal(resized[0], 0x33);
-            }
-            assert_true(refused >= (for_ever == 1 ? 1 : 0));
-        }
-    }
-    while (count != 0) {
-        kfree(fillers[--count]);
-    }
-}
-
-static void test_exhaustion(void **state)
-{
-    (void)state;
-    static void *blocks[100000];
-    unsigned count = 0;
-    for (size_t size = 100000; size >= 16; size /= 2) {
-        for (void *block; (block = kmalloc(size)) != NULL;) {
-            blocks[count++] = block;
-        }
-    }
-    struct heap_stats full = stats_now();
-    assert_true(full.failures >= 10);
-    struct frames_stats frames_now;
-    frames_get_stats(&frames_now);
-    assert_int_equal(frames_now.free, 0);
-    assert_null(kcalloc(1, 4096));
-    while (count != 0) {
-        kfree(blocks[--count]);
-    }
-}
-
 static bool stop(void *context, const struct heap_block_info *info)
 {
     *(const void **)context = info->block;
@@ -555,8 +267,6 @@ static void test_for_each_stops(void **state)
     kfree(large);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -571,13 +281,6 @@ int main(void)
         TEST(test_grows_and_gives_back),
         TEST(test_pages_are_exact),
         cmocka_unit_test_setup(test_starts_in_pieces, setup),
-        TEST(test_misuse_is_named),
-        TEST(test_panics_name_block_and_caller),
-        TEST(test_damage_is_named),
-        TEST(test_damaged_record_is_named),
-        TEST(test_check_sees_everything),
-        TEST(test_no_memory),
-        TEST(test_exhaustion),
         TEST(test_for_each_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,7 @@ static jmp_buf gone;
 
 enum { GONE_BY_DEVICE = 1, GONE_BY_HALT, GONE_BY_TRIPLE_FAULT };
 
+static void note(const char *format, ...) NEO_PRINTF(1, 2);
 static void note(const char *format, ...)
 {
     size_t used = strlen(machine.log);

@@ -179,20 +179,23 @@ static void probe_finds_and_leaves_alone(void **state)
     assert_int_equal(chip.sent_count, 0);
 }
 
-static uint8_t last_on_bus;
+static uint8_t last_on_bus; /* is read back once, then the bus has forgotten it */
+static bool wrote_mcr;
 
 static uint32_t echo_read(uint16_t port, unsigned bits)
 {
     (void)port;
     (void)bits;
-    return last_on_bus;
+    uint8_t echo = last_on_bus;
+    last_on_bus = 0xf7;
+    return echo;
 }
 
 static void echo_write(uint16_t port, unsigned bits, uint32_t value)
 {
-    (void)port;
     (void)bits;
     last_on_bus = (uint8_t)value;
+    wrote_mcr = wrote_mcr || port == 0x3fc;
 }
 
 static void probe_refuses_what_is_no_uart(void **state)
@@ -214,6 +217,7 @@ static void probe_refuses_what_is_no_uart(void **state)
     fake_io.read = echo_read; /* a floating bus that remembers */
     fake_io.write = echo_write;
     assert_false(uart_probe(&uart));
+    assert_false(wrote_mcr); /* already the scratch register gave it away */
     assert_int_equal(fake_io.microseconds, 0);
 }
 
@@ -277,13 +281,29 @@ static void a_dead_transmitter_costs_one_wait(void **state)
     before = chip.reads;
     for (unsigned i = 0; i < 1000; i++) {
         uart_write(&uart, 'z');
+        uart_write(&uart, '\n');
     }
-    assert_int_equal(chip.reads - before, 1000); /* one look each */
+    assert_int_equal(chip.reads - before, 1000); /* one look a line */
+}
+
+static void text_goes_on_with_a_whole_line(void **state)
+{
+    (void)state;
+    power_up();
+    struct uart uart = com1();
+    uart_configure(&uart, 1);
+    for (unsigned i = 0; i < 16; i++) {
+        uart_write(&uart, 'x');
+        chip.transmitter_dead = true;
+    }
+    uart_write(&uart, 'y');
     chip.transmitter_dead = false;
     chip.sent_count = 0;
-    uart_write(&uart, 'o');
-    uart_write(&uart, 'k');
-    assert_memory_equal(chip.sent, "ok", 2);
+    for (const char *text = "rest of y's line\nok"; *text != '\0'; text++) {
+        uart_write(&uart, (uint8_t)*text);
+    }
+    assert_int_equal(chip.sent_count, 3);
+    assert_memory_equal(chip.sent, "\nok", 3);
 }
 
 static void reading(void **state)
@@ -505,6 +525,7 @@ int main(void)
         cmocka_unit_test(configure_sets_8n1),
         cmocka_unit_test(every_byte_is_sent_in_order),
         cmocka_unit_test(a_dead_transmitter_costs_one_wait),
+        cmocka_unit_test(text_goes_on_with_a_whole_line),
         cmocka_unit_test(reading),
         cmocka_unit_test(mmio_chip_with_every_width),
         cmocka_unit_test(no_com1),

@@ -1,105 +1,283 @@
-/* test_vmm_areas.c — placement of areas when the window has been walked through, on a struct vmm of the test's own. */
+/* test_vmm_areas.c — areas and their guard pages, windows to devices, misuse, no memory. Placement alone:
+ * test_vmm_placement.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include <cmocka.h>
 
+#include <neomem/arch.h>
 #include <neomem/frames.h>
 #include <neomem/hosted.h>
 #include <neomem/memory.h>
 
-#include "vmm_internal.h"
-
 #include "tests/support/mm_fixture.h"
+#include "tests/support/vmm_machine.h"
+#include "tests/unit/test_random_source.h"
 
-static struct vmm vmm;
-
-static phys_addr_t alloc_frame(void *context)
-{
-    (void)context;
-    return frames_alloc(1, 1, 0, FRAMES_ANYWHERE);
-}
-
-static void free_frame(void *context, phys_addr_t table)
-{
-    (void)context;
-    frames_free(table, 1);
-}
-
-static const struct page_table_source source = {.alloc = alloc_frame, .free = free_frame};
-
-static int setup(void **state)
+static int start(void **state)
 {
     (void)state;
-    mm_fixture_one_region(MIB(16));
-    vmm = (struct vmm){.cursor = VMM_WINDOW_BASE};
-    return page_space_init(&vmm.space, &source) == NEO_OK ? 0 : -1;
+    vmm_machine_start();
+    struct vmm_boot boot = vmm_machine_boot();
+    return vmm_init(&boot) == NEO_OK ? 0 : -1;
 }
 
-/*                      cursor
- *   |[g a g]     [g b g]  |  [g c g]|        the next area goes behind c if it fits, else to the lowest gap */
-static void test_wraps_to_the_lowest_gap(void **state)
+/* ---- areas ----------------------------------------------------------------------------------------------------------- */
+
+static void test_area_and_guards(void **state)
 {
     (void)state;
-    struct vm_area *first = vm_area_create(&vmm, PAGE_SIZE, VM_READ_WRITE);
-    assert_int_equal(first->base, VMM_WINDOW_BASE + PAGE_SIZE);
-    vmm.cursor = VMM_WINDOW_BASE + 8 * PAGE_SIZE;
-    struct vm_area *second = vm_area_create(&vmm, PAGE_SIZE, VM_READ_WRITE);
-    assert_int_equal(second->base, VMM_WINDOW_BASE + 9 * PAGE_SIZE);
-    /* The last one that fits: page and guard end with the window. */
-    vmm.cursor = VMM_WINDOW_END - 3 * PAGE_SIZE;
-    struct vm_area *last = vm_area_create(&vmm, PAGE_SIZE, VM_READ_WRITE);
-    assert_int_equal(last->base, VMM_WINDOW_END - 2 * PAGE_SIZE);
-    /* Nothing fits behind it. The gap between first and second is 5 pages without guards: 3 pages fit, 4 do not. */
-    vmm.cursor = VMM_WINDOW_END;
-    struct vm_area *large = vm_area_create(&vmm, 4 * PAGE_SIZE, VM_READ_WRITE);
-    assert_int_equal(large->base, VMM_WINDOW_BASE + 12 * PAGE_SIZE);
-    vmm.cursor = VMM_WINDOW_END;
-    struct vm_area *small = vm_area_create(&vmm, 3 * PAGE_SIZE, VM_READ_WRITE);
-    assert_int_equal(small->base, VMM_WINDOW_BASE + 4 * PAGE_SIZE);
-    vmm.cursor = VMM_WINDOW_END;
-    struct vm_area *next = vm_area_create(&vmm, PAGE_SIZE, VM_READ_WRITE);
-    assert_int_equal(next->base, VMM_WINDOW_BASE + 18 * PAGE_SIZE);
-    assert_ptr_equal(vm_area_around(&vmm, small->base + 3 * PAGE_SIZE), small);
-    assert_ptr_equal(vm_area_around(&vmm, second->base - PAGE_SIZE), second);
-    assert_null(vm_area_around(&vmm, VMM_WINDOW_BASE + 3 * PAGE_SIZE - 1 + PAGE_SIZE * 20));
-    /* A cursor inside an area. */
-    vmm.cursor = large->base + PAGE_SIZE;
-    struct vm_area *inside = vm_area_create(&vmm, PAGE_SIZE, VM_READ_WRITE);
-    assert_true(inside->base >= next->base + 3 * PAGE_SIZE);
+    struct vmm_stats before = vmm_machine_stats();
+    void *area = vmm_alloc(3 * PAGE_SIZE - 5, VM_READ_WRITE);
+    assert_non_null(area);
+    virt_addr_t va = vmm_machine_va(area);
+    assert_true(is_aligned(va, PAGE_SIZE));
+    assert_in_range(va, before.window_base + PAGE_SIZE, VMM_WINDOW_END - 1);
+    assert_false(vmm_machine_is_mapped(va - 1));
+    assert_false(vmm_machine_is_mapped(va + 3 * PAGE_SIZE));
+    for (unsigned i = 0; i < 3; i++) {
+        struct vm_mapping mapping;
+        assert_true(vmm_query(va + i * PAGE_SIZE, &mapping));
+        assert_true(mapping.writable && !mapping.executable && mapping.type == VM_WRITE_BACK);
+        assert_true(frames_is_allocated(mapping.pa));
+        memset(phys_to_virt(mapping.pa), 1, PAGE_SIZE);
+    }
+    assert_int_equal(vmm_machine_stats().area_frames, before.area_frames + 3);
+    assert_int_equal(vmm_machine_stats().areas, before.areas + 1);
+    vmm_free(area);
+    struct vmm_stats after = vmm_machine_stats();
+    assert_int_equal(after.area_frames, before.area_frames);
+    assert_int_equal(after.table_frames, before.table_frames);
+    assert_false(vmm_machine_is_mapped(va));
+    vmm_free(NULL);
+    assert_null(vmm_alloc(0, VM_READ_WRITE));
+    assert_null(vmm_alloc(UINT64_MAX, VM_READ_WRITE));
+    assert_null(vmm_alloc(VMM_WINDOW_END - VMM_WINDOW_BASE, VM_READ_WRITE));
+    assert_null(vmm_alloc(GIB(2), VM_READ_WRITE));
+    after = vmm_machine_stats();
+    assert_int_equal(after.areas, before.areas);
+    assert_int_equal(after.table_frames, before.table_frames);
 }
 
-/* Space that a freed area leaves is found again after the wrap. */
-static void test_freed_space_is_found_again(void **state)
+/* An address comes back only after the window has been walked through. */
+static void test_addresses_are_not_reused(void **state)
 {
     (void)state;
-    struct vm_area *area = vm_area_create(&vmm, 2 * PAGE_SIZE, VM_READ_WRITE);
-    virt_addr_t base = area->base;
-    vm_area_destroy(&vmm, area);
-    vmm.cursor = VMM_WINDOW_END;
-    assert_int_equal(vm_area_create(&vmm, 2 * PAGE_SIZE, VM_READ_WRITE)->base, base);
+    virt_addr_t last = 0;
+    unsigned gaps = 0;
+    for (unsigned i = 0; i < 200; i++) {
+        void *area = vmm_alloc(PAGE_SIZE, VM_READ);
+        assert_non_null(area);
+        assert_true(vmm_machine_va(area) >= last + 2 * PAGE_SIZE || last == 0);
+        gaps += vmm_machine_va(area) != last + 2 * PAGE_SIZE;
+        last = vmm_machine_va(area) + PAGE_SIZE;
+        vmm_free(area);
+    }
+    assert_true(gaps > 100);
 }
 
-/* Windows of 2 MiB and more lie so that large leaves fit, whatever the physical address. */
-static void test_windows_are_congruent(void **state)
+static void test_large_area_uses_large_leaves(void **state)
 {
     (void)state;
-    struct vm_area *area = vm_area_create_phys(&vmm, GIB(5) + 3 * PAGE_SIZE, 3 * PAGE_SIZE_2M, VM_READ, VM_UNCACHED);
-    assert_int_equal(area->base % PAGE_SIZE_2M, 3 * PAGE_SIZE);
+    struct vmm_stats before = vmm_machine_stats();
+    void *area = vmm_alloc(2 * PAGE_SIZE_2M + PAGE_SIZE, VM_READ_WRITE);
+    assert_non_null(area);
     struct vm_mapping mapping;
-    assert_true(page_query(vmm.space.root, area->base + PAGE_SIZE_2M, &mapping));
+    assert_true(vmm_query(vmm_machine_va(area), &mapping));
     assert_int_equal(mapping.nbytes, PAGE_SIZE_2M);
-    assert_null(vm_area_create_phys(&vmm, GIB(5), VMM_WINDOW_END - VMM_WINDOW_BASE - PAGE_SIZE, VM_READ, VM_UNCACHED));
+    assert_int_equal(vmm_machine_stats().area_frames, before.area_frames + 1025);
+    /* Rights of a part: the leaf is split, and everything still comes back. */
+    assert_int_equal(vmm_protect((char *)area + 5 * PAGE_SIZE, PAGE_SIZE, VM_READ), NEO_OK);
+    assert_true(vmm_query(vmm_machine_va(area) + 5 * PAGE_SIZE, &mapping));
+    assert_true(!mapping.writable && mapping.nbytes == PAGE_SIZE);
+    vmm_free(area);
+    assert_int_equal(vmm_machine_stats().area_frames, before.area_frames);
+    assert_int_equal(vmm_machine_stats().table_frames, before.table_frames);
+}
+
+static void test_misuse_panics(void **state)
+{
+    (void)state;
+    char *area = vmm_alloc(2 * PAGE_SIZE, VM_READ_WRITE);
+    char *window = vmm_map_phys(MIB(96) + 5, 16, VM_READ, VM_UNCACHED);
+    assert_true(area != NULL && window != NULL);
+    struct vmm_stats before = vmm_machine_stats();
+    EXPECT_PANIC_TEXT(vmm_free(area + PAGE_SIZE), "vmm_free of");
+    EXPECT_PANIC_TEXT(vmm_free(area + 1), "vmm_free of");
+    EXPECT_PANIC_TEXT(vmm_free(area - 1), "vmm_free of");
+    EXPECT_PANIC_TEXT(vmm_free(phys_to_virt(MIB(2))), "vmm_free of");
+    EXPECT_PANIC_TEXT(vmm_free(window), "vmm_free of");
+    EXPECT_PANIC_TEXT(vmm_unmap_phys(window - 5), "vmm_unmap_phys of");
+    EXPECT_PANIC_TEXT(vmm_unmap_phys(area), "vmm_unmap_phys of");
+    struct vmm_stats after = vmm_machine_stats();
+    assert_memory_equal(&before, &after, sizeof(before));
+    vmm_free(area);
+    vmm_unmap_phys(window);
+    EXPECT_PANIC_TEXT(vmm_free(area), "vmm_free of");
+    EXPECT_PANIC_TEXT(vmm_unmap_phys(window), "vmm_unmap_phys of");
+}
+
+/* ---- windows ----------------------------------------------------------------------------------------------------------- */
+
+static void test_map_phys(void **state)
+{
+    (void)state;
+    struct vmm_stats before = vmm_machine_stats();
+    /* The framebuffer: whole 2 MiB leaves, as its address allows. */
+    char *fb = vmm_map_phys(MIB(96), MIB(8), VM_READ_WRITE, VM_WRITE_COMBINING);
+    assert_non_null(fb);
+    struct vm_mapping mapping;
+    assert_true(vmm_query(vmm_machine_va(fb), &mapping));
+    assert_int_equal(mapping.nbytes, PAGE_SIZE_2M);
+    assert_int_equal(mapping.type, VM_WRITE_COMBINING);
+    assert_int_equal(mapping.pat_index, 5);
+    assert_true(mapping.writable && !mapping.executable);
+    assert_false(vmm_machine_is_mapped(vmm_machine_va(fb) - 1) || vmm_machine_is_mapped(vmm_machine_va(fb) + MIB(8)));
+    /* Bytes across a page border, in a hole. */
+    char *registers = vmm_map_phys(GIB(2) + 0xffe, 4, VM_READ_WRITE, VM_UNCACHED);
+    assert_non_null(registers);
+    assert_int_equal(vmm_machine_va(registers) % PAGE_SIZE, 0xffe);
+    assert_true(vmm_query(vmm_machine_va(registers) + 3, &mapping));
+    assert_int_equal(mapping.pa, GIB(2) + PAGE_SIZE);
+    assert_int_equal(mapping.type, VM_UNCACHED);
+    assert_false(vmm_machine_is_mapped(vmm_machine_va(registers) + 3 + PAGE_SIZE));
+    /* Firmware tables and RAM may be read through a second write-back mapping, never through another type. */
+    char *table = vmm_map_phys(MIB(66) + 0x234, 0x100, VM_READ, VM_WRITE_BACK);
+    assert_non_null(table);
+    assert_null(vmm_map_phys(MIB(66) + 0x234, 0x100, VM_READ, VM_UNCACHED));
+    assert_null(vmm_map_phys(MIB(2), 1, VM_READ, VM_UNCACHED));
+    assert_null(vmm_map_phys(MIB(68), 1, VM_READ, VM_WRITE_COMBINING));
+    assert_null(vmm_map_phys(GIB(1) - 1, 2, VM_READ, VM_WRITE_THROUGH));
+    assert_null(vmm_map_phys(MIB(66) + 0x1ff0, 1, VM_READ, VM_UNCACHED));
+    assert_int_equal(vmm_machine_stats().areas, before.areas + 3);
+    assert_int_equal(vmm_machine_stats().area_frames, before.area_frames);
+    vmm_unmap_phys(fb);
+    vmm_unmap_phys(registers);
+    vmm_unmap_phys(table);
+    vmm_unmap_phys(NULL);
+    assert_int_equal(vmm_machine_stats().areas, before.areas);
+    assert_int_equal(vmm_machine_stats().table_frames, before.table_frames);
+}
+
+static void test_map_phys_refuses(void **state)
+{
+    (void)state;
+    struct vmm_stats before = vmm_machine_stats();
+    assert_null(vmm_map_phys(MIB(96), 0, VM_READ, VM_UNCACHED));
+    assert_null(vmm_map_phys(1ull << VMM_MACHINE_PHYS_BITS, 1, VM_READ, VM_UNCACHED));
+    assert_null(vmm_map_phys((1ull << VMM_MACHINE_PHYS_BITS) - 1, 2, VM_READ, VM_UNCACHED));
+    assert_null(vmm_map_phys(UINT64_MAX, 1, VM_READ, VM_UNCACHED));
+    assert_null(vmm_map_phys(UINT64_MAX, 2, VM_READ, VM_UNCACHED));
+    assert_null(vmm_map_phys(GIB(2), UINT64_MAX, VM_READ, VM_UNCACHED));
+    assert_null(vmm_map_phys(PAGE_SIZE, UINT64_MAX - PAGE_SIZE, VM_READ, VM_WRITE_BACK));
+    struct vmm_stats after = vmm_machine_stats();
+    before.record_frames = after.record_frames;
+    assert_memory_equal(&before, &after, sizeof(before));
+}
+
+/* ---- without memory ----------------------------------------------------------------------------------------------------- */
+
+/* The n-th request for a frame fails, once or for ever. Return: whether the area came all the same; it is gone again. */
+static bool area_comes(uint64_t n, bool for_ever)
+{
+    (void)frames_inject_failure(n, for_ever);
+    void *area = vmm_alloc(PAGE_SIZE_2M + 7 * PAGE_SIZE, VM_READ_WRITE);
+    (void)frames_inject_failure(UINT64_MAX, false);
+    vmm_free(area);
+    return area != NULL;
+}
+
+static bool window_comes(uint64_t n, bool for_ever)
+{
+    (void)frames_inject_failure(n, for_ever);
+    void *window = vmm_map_phys(GIB(2) + MIB(1), 2 * PAGE_SIZE_2M, VM_READ_WRITE, VM_UNCACHED);
+    (void)frames_inject_failure(UINT64_MAX, false);
+    vmm_unmap_phys(window);
+    return window != NULL;
+}
+
+static void test_areas_without_memory(void **state)
+{
+    (void)state;
+    bool (*const attempts[])(uint64_t, bool) = {area_comes, window_comes};
+    struct vmm_stats before = vmm_machine_stats();
+    for (unsigned i = 0; i < 2; i++) {
+        for (unsigned for_ever = 0; for_ever < 2; for_ever++) {
+            unsigned refused = 0;
+            bool came_last = false;
+            for (uint64_t n = 0; n < 40; n++) {
+                came_last = attempts[i](n, for_ever == 1);
+                refused += !came_last;
+                struct vmm_stats after = vmm_machine_stats();
+                assert_int_equal(after.areas, before.areas);
+                assert_int_equal(after.area_frames, before.area_frames);
+                assert_int_equal(after.table_frames, before.table_frames);
+                assert_in_range(after.record_frames, before.record_frames, before.record_frames + 1);
+            }
+            assert_true(refused >= 3 && came_last);
+        }
+    }
+}
+
+#define LIVE 64u
+
+/* Random areas: none overlaps another one's pages or guards, everything comes back. */
+static void test_random_areas(void **state)
+{
+    (void)state;
+    struct vmm_stats before = vmm_machine_stats();
+    static struct {
+        char *area;
+        uint64_t nbytes;
+        bool is_window;
+    } live[LIVE];
+    for (unsigned i = 0; i < 20000; i++) {
+        unsigned at = (unsigned)test_random_below(LIVE);
+        if (live[at].area != NULL) {
+            live[at].is_window ? vmm_unmap_phys(live[at].area) : vmm_free(live[at].area);
+            live[at].area = NULL;
+            continue;
+        }
+        live[at].is_window = test_random_below(4) == 0;
+        live[at].nbytes = (1 + test_random_below(20)) * PAGE_SIZE;
+        live[at].area = live[at].is_window ? vmm_map_phys(GIB(2), live[at].nbytes, VM_READ, VM_UNCACHED)
+                                           : vmm_alloc(live[at].nbytes, VM_READ_WRITE);
+        assert_non_null(live[at].area);
+        for (unsigned other = 0; other < LIVE; other++) {
+            if (other != at && live[other].area != NULL) {
+                virt_addr_t a = vmm_machine_va(live[at].area);
+                virt_addr_t b = vmm_machine_va(live[other].area);
+                assert_true(a + live[at].nbytes + 2 * PAGE_SIZE <= b || b + live[other].nbytes + 2 * PAGE_SIZE <= a);
+            }
+        }
+    }
+    for (unsigned at = 0; at < LIVE; at++) {
+        if (live[at].area != NULL) {
+            live[at].is_window ? vmm_unmap_phys(live[at].area) : vmm_free(live[at].area);
+        }
+    }
+    struct vmm_stats after = vmm_machine_stats();
+    assert_int_equal(after.areas, before.areas);
+    assert_int_equal(after.area_frames, before.area_frames);
+    assert_int_equal(after.table_frames, before.table_frames);
+    /* 39 records fit a frame. */
+    assert_in_range(after.record_frames, 1, 2);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup(test_wraps_to_the_lowest_gap, setup),
-        cmocka_unit_test_setup(test_freed_space_is_found_again, setup),
-        cmocka_unit_test_setup(test_windows_are_congruent, setup),
+        cmocka_unit_test(test_area_and_guards),
+        cmocka_unit_test(test_addresses_are_not_reused),
+        cmocka_unit_test(test_large_area_uses_large_leaves),
+        cmocka_unit_test(test_misuse_panics),
+        cmocka_unit_test(test_map_phys),
+        cmocka_unit_test(test_map_phys_refuses),
+        cmocka_unit_test(test_areas_without_memory),
+        cmocka_unit_test(test_random_areas),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, start, NULL);
 }
