@@ -262,7 +262,7 @@ UNIT_test_acpi := kernel/drivers/acpi_discover.c kernel/drivers/acpi_parse.c ker
 UNIT_test_power := kernel/drivers/power.c $(SHELL_LIB) tests/support/fake_io.c tests/support/mmio_trap.c
 UNIT_test_line_editor := $(LINE_EDITOR) $(SHELL_LIB) tests/support/text_terminal.c
 UNIT_test_shell := kernel/shell/shell.c kernel/shell/shell_parse.c $(LINE_EDITOR) $(SHELL_LIB)
-UNIT_test_commands := $(addprefix kernel/shell/commands,.c _help.c _map.c _memory.c _alloc.c _system.c) kernel/lib/efi_memmap.c \
+UNIT_test_commands := $(addprefix kernel/shell/commands,.c _help.c _map.c _memory.c _alloc.c _system.c) kernel/lib/efi_memmap.c kernel/diag/stats_record.c \
 	tests/unit/json_check.c $(MEMORY_MAP) $(OPTIONS_TEST) $(LIB_TEST)
 FUZZ_fuzz_acpi := kernel/drivers/acpi_discover.c kernel/drivers/acpi_parse.c $(SHELL_LIB)
 FUZZ_fuzz_line_editor := $(LINE_EDITOR) $(SHELL_LIB) tests/support/text_terminal.c
@@ -321,6 +321,13 @@ fuzz: $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_TARGETS)) ## long fuzzing: FUZZ_SECOND
 
 test-boot: $(BUILD)/neomem.efi $(BUILD)/kernel.elf $(BUILD)/neomem.img $(BUILD)/neomem.iso $(TEST_PROGRAMS) ## every scenario of test-images/ under QEMU
 	$(Q)$(PYTHON) scripts/test_images.py --build $(BUILD) --jobs $(JOBS)
+
+.PHONY: coverage
+coverage: setup-test ## line and branch coverage of what runs on the host
+	$(Q)scripts/coverage.sh $(BUILD)
+
+bench: setup-run $(BUILD)/neomem.efi ## instructions from efi_main to a ready kernel, 256 MiB to 1 TiB
+	$(Q)$(PYTHON) bench/boot_cost.py $(BUILD)/neomem.efi
 
 # ---- static checks -------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ LAYER_OF_HEADER = {
     "arch": "arch",
     "cpu": "cpu io",
     "mm": "memory_map early spinlock frames page_table vmm heap hosted",
-    "diag": "selftest boot_facts kernel_image",
+    "diag": "selftest boot_facts kernel_image stats_record",
     "drivers": "serial fbtext font input keyboard power acpi",
     "shell": "shell",
 }

@@ -13,6 +13,7 @@
 #include <neomem/memory.h>
 #include <neomem/record.h>
 #include <neomem/selftest.h>
+#include <neomem/stats_record.h>
 
 #define LINT_RECORDS_MAX 256u
 #define KERNEL_PAGE_LEVELS 4u
@@ -178,23 +179,11 @@ void boot_report_reclaim(const struct memory_reclaim_report *report)
 void boot_report_stats(void)
 {
     struct memory_stats s;
-    struct record r;
     memory_get_stats(&s);
     kprintf("memory     %llu MiB, %llu MiB free; %llu KiB of metadata and page tables\n",
             (unsigned long long)(s.total_physical >> 20), (unsigned long long)(s.available_physical >> 20),
             (unsigned long long)((s.metadata_bytes + s.page_tables * PAGE_SIZE) >> 10));
-    record_begin(&r, "stats");
-    record_number(&r, "total_physical", s.total_physical);
-    record_number(&r, "available_physical", s.available_physical);
-    record_number(&r, "kernel_heap_used", s.kernel_heap_used);
-    record_number(&r, "pages_allocated", s.pages_allocated);
-    record_number(&r, "kernel_heap_size", s.kernel_heap_size);
-    record_number(&r, "heap_blocks", s.heap_blocks);
-    record_number(&r, "page_tables", s.page_tables);
-    record_number(&r, "largest_free_run", s.largest_free_run);
-    record_number(&r, "metadata_bytes", s.metadata_bytes);
-    record_number(&r, "reclaimable", s.reclaimable);
-    record_end(&r);
+    stats_record(&s);
 }
 
 void boot_report_end(bool ok)

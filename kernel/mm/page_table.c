@@ -174,7 +174,10 @@ static enum neo_status plan_map(const struct edit *edit, unsigned level, const p
 {
     for (;;) {
         virt_addr_t end = entry_end(va, last, level);
-        pte_t entry = table == NULL ? (pte_t){0} : table[pte_index(va, level)];
+        pte_t entry = {0};
+        if (table != NULL) {
+            entry = table[pte_index(va, level)];
+        }
         bool becomes_leaf = fits_leaf(edit, level, va, end, pa);
         if (pte_is_present(entry) && (becomes_leaf || pte_is_leaf(entry, level))) {
             return NEO_ERR_EXISTS;
@@ -312,7 +315,8 @@ static void commit_cut(struct edit *edit, unsigned level, pte_t *table, virt_add
             split_leaf(edit, slot, level, va);
         }
         if (pte_is_leaf(*slot, level)) {
-            write_entry(slot, edit->unmaps ? (pte_t){0} : pte_with_rights(*slot, edit->rights, edit->features));
+            pte_t changed = pte_with_rights(*slot, edit->rights, edit->features);
+            write_entry(slot, (pte_t){edit->unmaps ? 0 : changed.v});
             flush_later(edit, va);
         } else {
             phys_addr_t child = pte_table_address(*slot);

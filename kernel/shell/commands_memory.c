@@ -4,7 +4,7 @@
 #include <neomem/console.h>
 #include <neomem/memory.h>
 #include <neomem/parse.h>
-#include <neomem/record.h>
+#include <neomem/stats_record.h>
 #include <neomem/vmm.h>
 
 /* ---- stats ---- */
@@ -18,23 +18,6 @@ static void print_bytes(const char *label, uint64_t nbytes)
 static void print_count(const char *label, uint64_t count, const char *unit)
 {
     kprintf("  %-22s %16llu %s\n", label, (unsigned long long)count, unit);
-}
-
-static void record_stats(const struct memory_stats *stats)
-{
-    struct record record;
-    record_begin(&record, "stats");
-    record_number(&record, "total_physical", stats->total_physical);
-    record_number(&record, "available_physical", stats->available_physical);
-    record_number(&record, "kernel_heap_used", stats->kernel_heap_used);
-    record_number(&record, "pages_allocated", stats->pages_allocated);
-    record_number(&record, "kernel_heap_size", stats->kernel_heap_size);
-    record_number(&record, "heap_blocks", stats->heap_blocks);
-    record_number(&record, "page_tables", stats->page_tables);
-    record_number(&record, "largest_free_run", stats->largest_free_run);
-    record_number(&record, "metadata_bytes", stats->metadata_bytes);
-    record_number(&record, "reclaimable", stats->reclaimable);
-    record_end(&record);
 }
 
 bool command_stats(unsigned argc, char *const *argv)
@@ -54,7 +37,7 @@ bool command_stats(unsigned argc, char *const *argv)
     print_count("page tables", stats.page_tables, "frames");
     print_bytes("metadata", stats.metadata_bytes);
     print_bytes("still reclaimable", stats.reclaimable);
-    record_stats(&stats);
+    stats_record(&stats);
     return true;
 }
 
