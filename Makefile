@@ -51,7 +51,7 @@ WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wundef
 WARN_C := -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition -Wnested-externs
 IS_CLANG := $(findstring clang,$(CC))
 WARN_CC := $(if $(IS_CLANG),-Wconditional-uninitialized -Wassign-enum -Wcomma -Wmissing-variable-declarations,-Wlogical-op -Wduplicated-cond -Wtrampolines)
-PREFIX_MAP := -ffile-prefix-map=$(CURDIR)/=
+PREFIX_MAP = -ffile-prefix-map=$(abspath $(BUILD))/gen=gen -ffile-prefix-map=$(BUILD)/gen=gen -ffile-prefix-map=$(CURDIR)=.
 FREESTANDING = -ffreestanding -nostdinc -isystem $(COMPILER_INCLUDE) -Iinclude -fno-strict-aliasing -fno-common -fvisibility=hidden \
 	-mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -MMD -MP $(PREFIX_MAP) $(KNOBS)
 # Speed where memory is managed, size everywhere else.
@@ -119,7 +119,7 @@ $(BUILD)/gen/%.c: /usr/share/consolefonts/%.psf.gz scripts/psf2c.py
 /usr/share/consolefonts/%.psf.gz: ;
 $(BUILD)/kernel-obj/font/%.o: $(BUILD)/gen/%.c $(COMMON_DEPS)
 	$(call say,CC,$@)
-	$(Q)mkdir -p $(@D) && $(CC) $(KERNEL_CFLAGS) -Ikernel/drivers -ffile-prefix-map=$(BUILD)/gen/=gen/ -c $< -o $@
+	$(Q)mkdir -p $(@D) && $(CC) $(KERNEL_CFLAGS) -Ikernel/drivers -c $< -o $@
 
 $(BUILD)/kernel.elf: $(KERNEL_OBJS) kernel/kernel.ld
 	$(call say,LD,$@)
@@ -235,6 +235,7 @@ MODEL_model_frames := $(MM_FRAMES)
 MM_TABLES := kernel/mm/page_table.c kernel/mm/page_table_walk.c $(MM_FRAMES)
 UNIT_test_pte :=
 UNIT_test_page_table := $(MM_TABLES)
+UNIT_test_page_table_refusals := $(MM_TABLES)
 MODEL_model_page_table := $(MM_TABLES)
 MM_VMM := kernel/mm/vmm.c kernel/mm/vmm_areas.c kernel/lib/rbtree.c $(MM_TABLES)
 UNIT_test_vmm := tests/support/vmm_machine.c $(MM_VMM)

@@ -6,16 +6,17 @@ set -eu
 cd "$(dirname "$0")/.."
 scratch=$1
 rm -rf "$scratch"
-mkdir -p "$scratch/a" "$scratch/another-folder-with-a-longer-name"
-for copy in a another-folder-with-a-longer-name; do
-    cp -R Makefile include efi kernel scripts test-images "$scratch/$copy/"
+other=another-folder-with-a-longer-name
+mkdir -p "$scratch/a"
+cp -R Makefile include efi kernel scripts test-images "$scratch/a/"
+cp -R "$scratch/a" "$scratch/$other"
+for copy in a $other; do
     # Another build folder inside, another time zone and locale outside: nothing of them may show.
-    (cd "$scratch/$copy" && TZ=Pacific/Kiritimati LC_ALL=C make -s -j2 BUILD=out-$copy image iso >/dev/null)
+    (cd "$scratch/$copy" && TZ=Pacific/Kiritimati LC_ALL=C make -s -j2 "BUILD=out-$copy" image iso >/dev/null)
 done
 status=0
 for product in neomem.efi kernel.elf neomem.img neomem.iso; do
-    if ! cmp "$scratch/a/out-a/$product" \
-        "$scratch/another-folder-with-a-longer-name/out-another-folder-with-a-longer-name/$product"; then
+    if ! cmp "$scratch/a/out-a/$product" "$scratch/$other/out-$other/$product"; then
         status=1
     fi
 done
