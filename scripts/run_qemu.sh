@@ -5,7 +5,8 @@
 #
 # The serial console is this terminal; Ctrl-C ends the machine. SCREEN is any value of QEMU's -display (default:
 # a window where there is a display and QEMU can open one). CMD is run-time options: they are written into
-# neomem.cfg of a copy, the image itself is never changed. MACHINE (q35), ACCEL (tcg) and QEMU_ARGS go to QEMU.
+# neomem.cfg of a copy, the image itself is never changed; on a terminal records=off comes before them. MACHINE (q35),
+# ACCEL (tcg) and QEMU_ARGS go to QEMU.
 # Exit status: 0 after power-off or success, 1 after a failed check, 2 after a panic (on-end=qemu-exit), else QEMU's.
 set -eu
 
@@ -61,11 +62,14 @@ cp "$firmware/OVMF_VARS_4M.fd" "$work/vars.fd"
 chmod u+w "$work/vars.fd"
 cp --sparse=always "$image" "$work/disk.img"
 chmod u+w "$work/disk.img"
-if [ -n "${CMD:-}" ]; then
+# Records are for programs: on a terminal they only come when CMD asks for them.
+options=${CMD:-}
+[ ! -t 1 ] || options="records=off $options"
+if [ -n "$options" ]; then
     command -v mcopy >/dev/null 2>&1 || fail "CMD needs mtools; on Debian: apt-get install mtools"
     export MTOOLSRC=/dev/null
     mcopy -n -i "$work/disk.img@@$esp_offset" ::/neomem.cfg "$work/neomem.cfg"
-    printf '\n%s\n' "$CMD" >>"$work/neomem.cfg" # later words win
+    printf '\n%s\n' "$options" >>"$work/neomem.cfg" # later words win
     mcopy -o -i "$work/disk.img@@$esp_offset" "$work/neomem.cfg" ::/neomem.cfg
 fi
 

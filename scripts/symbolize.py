@@ -17,6 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # the tree stays as it is checked out
 from boottest.elf_notes import build_id
 from boottest.serial_log import SerialLog
 

@@ -17,6 +17,7 @@ import sys
 import time
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # the tree stays as it is checked out
 from boottest import canaries, checks, dialogue, disks, elf_notes, machine, programs, scenario as scenarios, screen
 from boottest.serial_log import SerialLog, clean
 

@@ -4,6 +4,7 @@
 Most cases give a checker something wrong and expect a complaint about just that.
 """
 import os
+import re
 import struct
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import unittest
 import zlib
 from pathlib import Path
 
+sys.dont_write_bytecode = True  # the tree stays as it is checked out
 from boottest import canaries, checks, dialogue, disks, memory_map as mm, programs, scenario as scenarios
 from boottest.screen import Screen, load_fonts
 from boottest.serial_log import SerialLog
@@ -303,6 +305,16 @@ class ImageTest(unittest.TestCase):
                 second = self.make(script, two, 0o077, "Asia/Tokyo")
                 self.assertEqual(first, second, script)
                 self.assertGreater(first[1], 34 << 20)
+
+
+class ConfigTest(unittest.TestCase):
+    def test_every_line_of_the_shipped_file_can_be_used(self):
+        lines = (SCRIPTS / "neomem.cfg").read_text(encoding="utf-8").splitlines()
+        options = [line for line in lines if re.match(r"# [a-z-]+=", line)]
+        self.assertGreater(len(options), 5)
+        for line in options:
+            self.assertRegex(line, r'^# [a-z-]+=("[^"]*"|\S+)\s+# ')
+        self.assertTrue(all(line.startswith("#") or not line for line in lines))
 
 
 class StickTest(unittest.TestCase):

@@ -81,7 +81,7 @@ void frames_for_each_span(void (*visit)(void *context, phys_addr_t base, uint64_
 /* Whether all invariants hold (summary, counters, span table). Cost: O(bitmap). */
 enum neo_status frames_check(void) NEO_NODISCARD;
 
-/* Fault injection for tests, from DEBUG_MEMORY 1 on: after `successes` more successful allocations the next one fails,
+/* Fault injection for tests: after `successes` more successful allocations the next one fails,
  * or with for_ever all that follow. successes UINT64_MAX: off. Return: how many allocations succeeded or were refused
  * since the last call. */
 uint64_t frames_inject_failure(uint64_t successes, bool for_ever);

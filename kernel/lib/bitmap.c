@@ -19,17 +19,29 @@ static uint64_t mask_in_word(uint64_t index, uint64_t first, uint64_t end)
     return mask;
 }
 
+static void fill_in_word(uint64_t *word, uint64_t mask, bool value)
+{
+    *word = value ? *word | mask : *word & ~mask;
+}
+
 static void fill_range(uint64_t *words, uint64_t first, uint64_t count, bool value)
 {
     if (count == 0) {
         return;
     }
     uint64_t end = first + count;
+    uint64_t index = first / BITMAP_WORD_BITS;
     uint64_t last_index = (end - 1) / BITMAP_WORD_BITS;
-    for (uint64_t index = first / BITMAP_WORD_BITS; index <= last_index; index++) {
-        uint64_t mask = mask_in_word(index, first, end);
-        words[index] = value ? words[index] | mask : words[index] & ~mask;
+
+    /* Only the ends need a mask: bitmaps of whole machines are filled by this loop. */
+    fill_in_word(&words[index], mask_in_word(index, first, end), value);
+    if (index == last_index) {
+        return;
     }
+    for (index++; index < last_index; index++) {
+        words[index] = value ? ALL_ONES : 0;
+    }
+    fill_in_word(&words[last_index], mask_in_word(last_index, first, end), value);
 }
 
 void bitmap_set_range(uint64_t *words, uint64_t first, uint64_t count)

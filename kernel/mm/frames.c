@@ -116,7 +116,6 @@ static uint64_t reserve_locked(void)
     return min_u64(frames.free_bits, frames.reserve_target);
 }
 
-#if DEBUG_MEMORY >= 1
 static bool failure_is_due_locked(void)
 {
     frames.inject_attempts++;
@@ -132,12 +131,6 @@ static bool failure_is_due_locked(void)
     }
     return true;
 }
-#else
-static bool failure_is_due_locked(void)
-{
-    return false;
-}
-#endif
 
 uint64_t frames_inject_failure(uint64_t successes, bool for_ever)
 {

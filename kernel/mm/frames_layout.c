@@ -132,20 +132,40 @@ uint64_t frames_layout_measure(struct frames_table *table, const struct frames_t
     return lay_out(table, (struct merge){.old = old, .map = map, .map_count = count});
 }
 
+/* One old span into the words at target; the first and the last of them may hold bits of new neighbours, too. */
+static void copy_span(uint64_t *target, const uint64_t *source, uint64_t lead, uint64_t nframes)
+{
+    uint64_t words = bitmap_words(lead + nframes);
+    bitmap_clear_range(target, lead, min_u64(nframes, BITMAP_WORD_BITS - lead));
+    target[0] |= source[0];
+    if (words == 1) {
+        return;
+    }
+    for (uint64_t word = 1; word < words - 1; word++) {
+        target[word] = source[word];
+    }
+    uint64_t tail = (lead + nframes - 1) % BITMAP_WORD_BITS + 1;
+    bitmap_clear_range(target, lead + nframes - tail, tail);
+    target[words - 1] |= source[words - 1];
+}
+
 /* Frames of old keep their state. */
 static void copy_bits(struct frames_table *table, const struct frames_table *old)
 {
     for (uint64_t i = 0; i < old->span_count; i++) {
         const struct frames_span *from = &old->spans[i];
         uint64_t first = frames_bit(frames_table_span(table, from->base), from->base);
-        uint64_t words = bitmap_words(from->first_bit % BITMAP_WORD_BITS + from->nframes);
-        const uint64_t *source = &old->level[0][from->first_bit / BITMAP_WORD_BITS];
-        uint64_t *target = &table->level[0][first / BITMAP_WORD_BITS];
-        bitmap_clear_range(table->level[0], first, from->nframes);
-        for (uint64_t word = 0; word < words; word++) {
-            target[word] |= source[word];
-        }
+        copy_span(&table->level[0][first / BITMAP_WORD_BITS], &old->level[0][from->first_bit / BITMAP_WORD_BITS],
+                  from->first_bit % BITMAP_WORD_BITS, from->nframes);
     }
+}
+
+/* Every frame of the span free. The words are the span's own, so what lies beside its frames in them is padding. */
+static void fill_span(struct frames_table *table, const struct frames_span *span)
+{
+    table->level[0][span->first_bit / BITMAP_WORD_BITS] = 0;
+    table->level[0][(span->first_bit + span->nframes - 1) / BITMAP_WORD_BITS] = 0;
+    bitmap_set_range(table->level[0], span->first_bit, span->nframes);
 }
 
 void frames_layout_build(struct frames_table *table, void *block, const struct frames_table *old,
@@ -153,9 +173,8 @@ void frames_layout_build(struct frames_table *table, void *block, const struct f
 {
     place(table, block);
     (void)lay_out(table, (struct merge){.old = old, .map = map, .map_count = count});
-    neo_memset(table->level[0], 0, table->level_words[0] * sizeof(uint64_t));
     for (uint64_t i = 0; i < table->span_count; i++) {
-        bitmap_set_range(table->level[0], table->spans[i].first_bit, table->spans[i].nframes);
+        fill_span(table, &table->spans[i]);
     }
     copy_bits(table, old);
     frames_table_summarise(table);

@@ -94,14 +94,23 @@ void frames_table_set_used(struct frames_table *table, uint64_t first, uint64_t 
     }
 }
 
+/* One bit for each of up to 64 words of level from `first` on: whether it is not 0. */
+static uint64_t summary_of(const struct frames_table *table, unsigned level, uint64_t first)
+{
+    const uint64_t *words = &table->level[level][first];
+    uint64_t count = min_u64(BITMAP_WORD_BITS, table->level_words[level] - first);
+    uint64_t summary = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        summary |= (uint64_t)(words[i] != 0) << i;
+    }
+    return summary;
+}
+
 void frames_table_summarise(struct frames_table *table)
 {
     for (unsigned level = 1; level < table->level_count; level++) {
-        neo_memset(table->level[level], 0, table->level_words[level] * sizeof(uint64_t));
-        for (uint64_t word = 0; word < table->level_words[level - 1]; word++) {
-            if (table->level[level - 1][word] != 0) {
-                bitmap_set(table->level[level], word);
-            }
+        for (uint64_t word = 0; word < table->level_words[level]; word++) {
+            table->level[level][word] = summary_of(table, level - 1, word * BITMAP_WORD_BITS);
         }
     }
 }

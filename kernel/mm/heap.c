@@ -13,6 +13,8 @@
 #define INITIAL_PAGES ((uint64_t)HEAP_SIZE_MB * (MIB(1) / PAGE_SIZE))
 /* Pieces of HEAP_SIZE_MB smaller than this are not worth an arena each. */
 #define INITIAL_PIECE_MIN 16u
+/* A block's size is 32 bits of bytes; whole arenas are one free block at first. */
+#define ARENA_PAGES_MAX (GIB(1) / PAGE_SIZE)
 
 static struct heap heap;
 
@@ -20,7 +22,7 @@ static struct heap heap;
 static uint64_t add_permanent_locked(uint64_t npages)
 {
     uint64_t left = npages;
-    uint64_t piece = npages;
+    uint64_t piece = min_u64(npages, ARENA_PAGES_MAX);
     while (left != 0 && piece >= INITIAL_PIECE_MIN) {
         if (heap_store_add_arena(&heap, min_u64(piece, left), true)) {
             left -= min_u64(piece, left);

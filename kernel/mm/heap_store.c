@@ -38,7 +38,7 @@ static uint64_t header_check(const struct heap *heap, const struct heap_block *b
 {
     uint64_t fields = (uint64_t)block->size << 32 | block->before;
 #if DEBUG_MEMORY >= 2
-    fields += mix((uint64_t)(uintptr_t)block->caller ^ block->requested << 48);
+    fields += mix((uint64_t)(uintptr_t)block->caller) + mix(~block->requested);
 #endif
     return mix((uint64_t)(uintptr_t)block ^ heap->secret) ^ mix(fields ^ heap->secret);
 }
@@ -315,8 +315,8 @@ struct heap_block *heap_store_find(const struct heap *heap, const void *payload,
         return NULL;
     }
     uintptr_t header = (uintptr_t)payload - sizeof(struct heap_block);
-    if (!is_aligned(header, HEAP_GRAIN) || header < (uintptr_t)heap_first_block(arena) ||
-        header >= (uintptr_t)heap_end_block(arena)) {
+    /* Nothing lies behind the end block, so an address inside the arena is not behind it either. */
+    if (!is_aligned(header, HEAP_GRAIN) || header < (uintptr_t)heap_first_block(arena)) {
         problem->what = "not the start of a block";
         return NULL;
     }

@@ -6,7 +6,6 @@
 
 #include <neomem/page_table.h>
 
-#include <neomem/arch.h>
 #include <neomem/memory.h>
 
 /* Bits of all entries on the way down, combined. */
@@ -33,7 +32,7 @@ static struct vm_mapping describe(pte_t leaf, unsigned level, virt_addr_t va, st
         .pa = pte_leaf_address(leaf, level),
         .nbytes = pte_level_bytes(level),
         .writable = (path.all_of & PTE_WRITE) != 0,
-        .executable = !arch_paging_features()->no_execute || (path.any_of & PTE_NO_EXECUTE) == 0,
+        .executable = (path.any_of & PTE_NO_EXECUTE) == 0,
         .user = (path.all_of & PTE_USER) != 0,
         .global = (leaf.v & PTE_GLOBAL) != 0,
         .type = pte_memory_type(pat_index),

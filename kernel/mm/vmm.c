@@ -177,7 +177,7 @@ void *vmm_alloc(uint64_t nbytes, enum vm_rights rights)
     return result;
 }
 
-/* Whether some page of the range has a mapping in the HHDM, which is write-back. */
+/* Whether some page of the range, which is whole pages, has a mapping in the HHDM, which is write-back. */
 static bool is_in_hhdm(phys_addr_t pa, uint64_t nbytes)
 {
     const struct memory_map *map = memory_map_kernel();
@@ -185,9 +185,7 @@ static bool is_in_hhdm(phys_addr_t pa, uint64_t nbytes)
     const unsigned outside = MEMORY_KIND_BIT(MEMORY_RESERVED) | MEMORY_KIND_BIT(MEMORY_BAD) |
                              MEMORY_KIND_BIT(MEMORY_FRAMEBUFFER) | MEMORY_KIND_BIT(MEMORY_RESERVED_MAPPED);
     while (map != NULL && (region = memory_map_next(map, MEMORY_KINDS_ALL & ~outside, region)) != NULL) {
-        phys_addr_t base = align_down(region->base, PAGE_SIZE);
-        phys_addr_t last = (region->base + (region->length - 1)) | (PAGE_SIZE - 1);
-        if (base <= pa + (nbytes - 1) && pa <= last) {
+        if (region->base <= pa + (nbytes - 1) && pa <= region->base + (region->length - 1)) {
             return true;
         }
     }

@@ -132,7 +132,7 @@ def check_common(scenario, log, build_id):
     if expect.boot:
         wrong += check_boot_record(log, build_id) + check_memory_records(scenario, log)
         wrong += check_reclaim(scenario, log)
-    if expect.finish and scenario.serial:
+    if expect.finish and scenario.serial != "none":
         wrong += check_end(log, expect.status)
     panics, warnings = log.of_kind("panic"), log.of_kind("warning")
     if len(panics) != expect.panics:

@@ -19,6 +19,7 @@ CODE_AND_VARS = {
 }
 DISPLAYS = {"none": [], "std": ["-device", "VGA"], "ramfb": ["-device", "ramfb"],
             "virtio-gpu": ["-device", "virtio-gpu-pci"]}
+SERIAL = {"com1": ["-serial", "stdio"], "com2": ["-serial", "none", "-serial", "stdio"], "none": ["-serial", "none"]}
 
 
 class MachineError(Exception):
@@ -55,7 +56,7 @@ def command_line(scenario, work, boot_arguments):
     if display is None:
         width, height = scenario.display.split("x")
         display = ["-device", f"bochs-display,xres={width},yres={height}"]
-    extra = [str(argument) for argument in scenario.qemu]
+    extra = [str(argument).replace("{folder}", str(scenario.folder)) for argument in scenario.qemu]
     memory = []
     if "-numa" not in extra:
         # reserve=off: memory beyond the host's costs only what is touched.
@@ -65,7 +66,7 @@ def command_line(scenario, work, boot_arguments):
         "qemu-system-x86_64", "-nodefaults", "-machine", machine, "-accel", "tcg", "-cpu", scenario.cpu,
         "-m", str(memory_bytes(scenario.memory) >> 20), *memory, "-smp", str(scenario.cpus),
         "-action", "reboot=shutdown", "-display", "none", *display,
-        "-serial", "stdio" if scenario.serial else "none",
+        *SERIAL[scenario.serial],
         "-chardev", "socket,id=qmp,fd=QMP", "-mon", "chardev=qmp,mode=control",
         "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04",
         "-d", "cpu_reset", "-D", str(work / "qemu.log"),

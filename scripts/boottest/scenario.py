@@ -25,8 +25,8 @@ TOP_KEYS = {
     "cpu": (str, "max"),
     "phys_bits": (int, 52),         # of that CPU, where a map goes beyond them (plain "max": 40)
     "display": (str, "std"),        # none, std, ramfb, virtio-gpu, or WIDTHxHEIGHT
-    "serial": (bool, True),
-    "qemu": (list, ()),             # further arguments
+    "serial": (str, "com1"),        # com1, com2 or none: the machine's only serial port
+    "qemu": (list, ()),             # further arguments; {folder} is the scenario's folder
     "cfg": (str, None),             # text of neomem.cfg
     "cfg_file": (str, None),        # or a file of the scenario's folder
     "cfg_repeat": (int, 1),         # neomem.cfg is the text this many times
@@ -125,7 +125,8 @@ def _check(s):
     need(s.cfg is None or s.cfg_file is None, "cfg and cfg_file exclude each other")
     need(not s.expect.canaries or s.expect.end == "halted", "canaries can only be read from a halted machine")
     need(s.boots == 1 or not s.steps, "a dialogue is for one boot")
-    need(s.serial or not (s.expect.text or s.expect.record or s.steps), "nothing is seen without serial")
+    need(s.serial in ("com1", "com2", "none"), f"serial {s.serial} is unknown")
+    need(s.serial != "none" or not (s.expect.text or s.expect.record or s.steps), "nothing is seen without serial")
 
 
 def parse(name, folder, text):

@@ -45,8 +45,9 @@ EFI_STATUS efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *system)
         pml5[i] = 0;
     }
     pml5[0] = (cpu_cr3() & CR3_ADDRESS) | PAGE_PRESENT_WRITABLE;
-    for (const UINT8 *byte = la57_begin; byte < la57_end; byte++) {
-        code[byte - la57_begin] = *byte;
+    const UINTN code_bytes = (UINTN)la57_end - (UINTN)la57_begin;
+    for (UINTN i = 0; i < code_bytes; i++) {
+        code[i] = la57_begin[i];
     }
     void (*enter)(UINT64 root) = (void (*)(UINT64))(UINTN)code;
     enter((UINT64)(UINTN)pml5);

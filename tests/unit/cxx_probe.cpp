@@ -3,6 +3,14 @@
 
 #include <new>
 
+/* clang declares the sized forms only when it is told to use them. */
+#ifndef __cpp_sized_deallocation
+void operator delete(void *block, size_t) noexcept;
+void operator delete[](void *block, size_t) noexcept;
+void operator delete(void *block, size_t, std::align_val_t) noexcept;
+void operator delete[](void *block, size_t, std::align_val_t) noexcept;
+#endif
+
 namespace
 {
 int alive;
@@ -116,10 +124,12 @@ const char *cxx_probe_round_trip(void)
 
 const char *cxx_probe_nothrow_without_memory(size_t nbytes)
 {
+    /* More than the heap aligns to; no constant, because compilers look at those. */
+    volatile size_t align = size_t{1} << 40;
     void *blocks[] = {::operator new(nbytes, std::nothrow), ::operator new[](nbytes, std::nothrow),
                       ::operator new (nbytes, std::align_val_t{64}, std::nothrow),
                       ::operator new[](nbytes, std::align_val_t{64}, std::nothrow),
-                      ::operator new (8, std::align_val_t{size_t{1} << 40}, std::nothrow)};
+                      ::operator new (8, std::align_val_t{align}, std::nothrow)};
     for (void *block : blocks) {
         if (block != nullptr) {
             return "nothrow new is not null";

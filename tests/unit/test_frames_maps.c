@@ -60,6 +60,8 @@ static void test_refused_maps(void **state)
     assert_int_equal(start(overlapping, 2), NEO_ERR_INVALID);
     struct limine_memmap_entry beyond[] = {USABLE(MIB(64), MIB(1)), USABLE(PHYS_ADDR_LIMIT, MIB(1) / 2)};
     assert_int_equal(start(beyond, 2), NEO_ERR_INVALID);
+    beyond[1].base += MIB(1);
+    assert_int_equal(start(beyond, 2), NEO_ERR_INVALID);
     struct limine_memmap_entry across[] = {USABLE(MIB(64), MIB(1)), USABLE(PHYS_ADDR_LIMIT - PAGE_SIZE, 2 * PAGE_SIZE)};
     assert_int_equal(start(across, 2), NEO_ERR_INVALID);
 }

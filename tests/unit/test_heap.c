@@ -246,6 +246,28 @@ static void test_starts_in_pieces(void **state)
     EXPECT_PANIC_TEXT(heapInit(), "no memory for the kernel heap");
 }
 
+/* Memory that stays, in arenas of 1 GiB at most: a free block's size has 32 bits. */
+static void test_reserve_stays(void **state)
+{
+    (void)state;
+    struct limine_memmap_entry map[] = {USABLE(MIB(1), GIB(10))};
+    mm_fixture_frames(map, 1);
+    heap = (struct heap){0};
+    assert_int_equal(heap_reserve(MIB(1)), MIB(1));
+    heapInit();
+    assert_int_equal(heap_reserve(0), 0);
+    assert_int_equal(heap_reserve(GIB(5) + MIB(1)), 0);
+    struct heap_stats stats = stats_now();
+    assert_int_equal(stats.arenas, 7);
+    assert_int_equal(stats.size, GIB(5) + MIB(1) + MIB(HEAP_SIZE_MB));
+    void *block = kmalloc(4000);
+    kfree(block);
+    assert_int_equal(stats_now().size, stats.size);
+    uint64_t missing = heap_reserve(GIB(8));
+    assert_in_range(missing, GIB(3), GIB(4));
+    assert_int_equal(stats_now().size, stats.size + GIB(8) - missing);
+}
+
 static bool stop(void *context, const struct heap_block_info *info)
 {
     *(const void **)context = info->block;
@@ -281,6 +303,7 @@ int main(void)
         TEST(test_grows_and_gives_back),
         TEST(test_pages_are_exact),
         cmocka_unit_test_setup(test_starts_in_pieces, setup),
+        cmocka_unit_test(test_reserve_stays),
         TEST(test_for_each_stops),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,82 +1,13 @@
-/* test_page_table.c — map, unmap, protect and query by picture: leaf sizes, cuts, flushes, refusals, no memory.
- * Random sequences against a naive reference are in tests/model/model_page_table.c. */
+/* test_page_table.c — map, unmap, protect and query by picture: leaf sizes, cuts, flushes, effective rights. Refusals:
+ * test_page_table_refusals.c. Random sequences against a naive reference: tests/model/model_page_table.c. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #include <cmocka.h>
 
-#include <neomem/frames.h>
-#include <neomem/hosted.h>
-#include <neomem/memory.h>
-#include <neomem/page_table.h>
-
-#include "tests/support/mm_fixture.h"
-
-#define UPPER 0xffffc00000000000ull
-
-static struct page_space space;
-
-static phys_addr_t alloc_frame(void *context)
-{
-    (void)context;
-    phys_addr_t pa = frames_alloc(1, 1, 0, FRAMES_ANYWHERE);
-    if (pa != FRAMES_NONE) {
-        memset(phys_to_virt(pa), 0xff, PAGE_SIZE);
-    }
-    return pa;
-}
-
-static void free_frame(void *context, phys_addr_t table)
-{
-    (void)context;
-    frames_free(table, 1);
-}
-
-static const struct page_table_source source = {.alloc = alloc_frame, .free = free_frame};
-
-static const struct arch_paging_features full = {true, true, true, true, 46};
-
-static uint64_t frames_in_use(void)
-{
-    struct frames_stats stats;
-    frames_get_stats(&stats);
-    return stats.allocated;
-}
-
-static int setup(void **state)
-{
-    (void)state;
-    mm_fixture_one_region(MIB(16));
-    hosted_set_paging_features(&full);
-    assert_int_equal(page_space_init(&space, &source), NEO_OK);
-    hosted_tlb_clear();
-    return 0;
-}
-
-/* Every table is one frame, and all of them come back. */
-static int teardown(void **state)
-{
-    (void)state;
-    assert_int_equal(frames_in_use(), space.tables);
-    assert_int_equal(page_count_tables(space.root), space.tables);
-    page_space_destroy(&space);
-    assert_int_equal(frames_in_use(), 0);
-    return 0;
-}
-
-static enum neo_status map(virt_addr_t va, phys_addr_t pa, uint64_t nbytes)
-{
-    return page_map(&space, va, pa, nbytes, VM_READ_WRITE, VM_WRITE_BACK);
-}
-
-static uint64_t leaf_at(virt_addr_t va)
-{
-    struct vm_mapping mapping;
-    return page_query(space.root, va, &mapping) ? mapping.nbytes : 0;
-}
+#include "page_table_started.h"
 
 /*        4K  4K ...   2M    1G     2M   ...   4K
  *   |----------|----|----|------|----|-----|--|        sizes grow towards the 1 GiB border and shrink behind it */
@@ -216,108 +147,6 @@ static void test_split_is_flushed_before_the_change(void **state)
     assert_int_equal(level1[0].v & PTE_WRITE, PTE_WRITE);
 }
 
-static void test_refused_ranges(void **state)
-{
-    (void)state;
-    assert_int_equal(map(UPPER, 0, 0), NEO_ERR_INVALID);
-    assert_int_equal(map(UPPER + 1, 0, PAGE_SIZE), NEO_ERR_INVALID);
-    assert_int_equal(map(UPPER, 1, PAGE_SIZE), NEO_ERR_INVALID);
-    assert_int_equal(map(UPPER, 0, PAGE_SIZE + 1), NEO_ERR_INVALID);
-    assert_int_equal(map(0x0000800000000000, 0, PAGE_SIZE), NEO_ERR_RANGE);
-    assert_int_equal(map(0x00007ffffffff000, 0, 2 * PAGE_SIZE), NEO_ERR_RANGE);
-    assert_int_equal(map(0x00007ffffffff000, 0, 0xffff800000001000), NEO_ERR_RANGE);
-    assert_int_equal(map(0xffff7ffffffff000, 0, 2 * PAGE_SIZE), NEO_ERR_RANGE);
-    assert_int_equal(map(0xfffffffffffff000, 0, 2 * PAGE_SIZE), NEO_ERR_RANGE);
-    assert_int_equal(map(UPPER, 1ull << 46, PAGE_SIZE), NEO_ERR_RANGE);
-    assert_int_equal(map(UPPER, (1ull << 46) - PAGE_SIZE, 2 * PAGE_SIZE), NEO_ERR_RANGE);
-    assert_int_equal(map(UPPER, ~0ull << 12, PAGE_SIZE), NEO_ERR_RANGE);
-    assert_int_equal(page_unmap(&space, 0xfffffffffffff000, 2 * PAGE_SIZE), NEO_ERR_RANGE);
-    assert_int_equal(page_protect(&space, UPPER, 1, VM_READ), NEO_ERR_INVALID);
-    assert_int_equal(page_unmap(&space, UPPER, PAGE_SIZE), NEO_ERR_NOT_FOUND);
-    assert_int_equal(page_protect(&space, UPPER, PAGE_SIZE, VM_READ), NEO_ERR_NOT_FOUND);
-    assert_int_equal(space.tables, 1);
-    /* The very ends are legal. */
-    assert_int_equal(map(0xfffffffffffff000, (1ull << 46) - PAGE_SIZE, PAGE_SIZE), NEO_OK);
-    assert_int_equal(map(0x00007ffffffff000, 0, PAGE_SIZE), NEO_OK);
-    assert_int_equal(map(0xffff800000000000, 0, PAGE_SIZE), NEO_OK);
-    assert_int_equal(map(0, 0, PAGE_SIZE), NEO_OK);
-    assert_int_equal(leaf_at(0xffffffffffffffff), PAGE_SIZE);
-    struct vm_mapping mapping;
-    assert_false(page_query(space.root, 0x0000800000000000, &mapping));
-}
-
-/*   |  4K  |          mapped page, then a range over it, larger and smaller */
-static void test_overlap_changes_nothing(void **state)
-{
-    (void)state;
-    assert_int_equal(map(UPPER + GIB(1) + 5 * PAGE_SIZE, 0, PAGE_SIZE), NEO_OK);
-    uint64_t tables = space.tables;
-    assert_int_equal(map(UPPER, GIB(4), GIB(2)), NEO_ERR_EXISTS);
-    assert_int_equal(map(UPPER + GIB(1), GIB(4), PAGE_SIZE_2M), NEO_ERR_EXISTS);
-    assert_int_equal(map(UPPER + GIB(1), GIB(4), 6 * PAGE_SIZE), NEO_ERR_EXISTS);
-    assert_int_equal(space.tables, tables);
-    assert_int_equal(leaf_at(UPPER), 0);
-    assert_int_equal(leaf_at(UPPER + GIB(1) + 4 * PAGE_SIZE), 0);
-    assert_int_equal(map(UPPER + GIB(2), GIB(4), GIB(1)), NEO_OK);
-    assert_int_equal(map(UPPER + GIB(2) + PAGE_SIZE, 0, PAGE_SIZE), NEO_ERR_EXISTS);
-    /* A gap in the middle: unmap and protect touch neither side. */
-    assert_int_equal(map(UPPER + GIB(1) + 7 * PAGE_SIZE, 0, PAGE_SIZE), NEO_OK);
-    assert_int_equal(page_unmap(&space, UPPER + GIB(1) + 5 * PAGE_SIZE, 3 * PAGE_SIZE), NEO_ERR_NOT_FOUND);
-    assert_int_equal(leaf_at(UPPER + GIB(1) + 5 * PAGE_SIZE), PAGE_SIZE);
-    assert_int_equal(page_protect(&space, UPPER + GIB(1) + 5 * PAGE_SIZE, 3 * PAGE_SIZE, VM_READ), NEO_ERR_NOT_FOUND);
-    struct vm_mapping mapping;
-    assert_true(page_query(space.root, UPPER + GIB(1) + 5 * PAGE_SIZE, &mapping) && mapping.writable);
-}
-
-/* The n-th table is refused, once and for ever, for every n: nothing changed, nothing leaked. */
-static void test_no_memory_for_map(void **state)
-{
-    (void)state;
-    /* Root entry, level 3, level 2, two of level 1. */
-    for (uint64_t n = 0; n < 4; n++) {
-        for (unsigned for_ever = 0; for_ever < 2; for_ever++) {
-            (void)frames_inject_failure(n, for_ever == 1);
-            assert_int_equal(map(UPPER, PAGE_SIZE, PAGE_SIZE_2M + PAGE_SIZE), NEO_ERR_NO_MEMORY);
-            (void)frames_inject_failure(UINT64_MAX, false);
-            assert_int_equal(space.tables, 1);
-            assert_int_equal(frames_in_use(), 1);
-            assert_int_equal(leaf_at(UPPER), 0);
-        }
-    }
-    (void)frames_inject_failure(4, true);
-    assert_int_equal(map(UPPER, PAGE_SIZE, PAGE_SIZE_2M + PAGE_SIZE), NEO_OK);
-    (void)frames_inject_failure(UINT64_MAX, false);
-    assert_int_equal(space.tables, 5);
-}
-
-/* Cutting both ends of 3 GiB takes four tables. */
-static void test_no_memory_for_cuts(void **state)
-{
-    (void)state;
-    assert_int_equal(map(UPPER, 0, GIB(3)), NEO_OK);
-    for (uint64_t n = 0; n < 8; n++) {
-        hosted_tlb_clear();
-        (void)frames_inject_failure(n / 2, n % 2 == 1);
-        enum neo_status status = n < 4 ? page_protect(&space, UPPER + PAGE_SIZE, GIB(3) - 2 * PAGE_SIZE, VM_READ)
-                                       : page_unmap(&space, UPPER + PAGE_SIZE, GIB(3) - 2 * PAGE_SIZE);
-        (void)frames_inject_failure(UINT64_MAX, false);
-        assert_int_equal(status, NEO_ERR_NO_MEMORY);
-        assert_int_equal(space.tables, 2);
-        assert_int_equal(frames_in_use(), 2);
-        assert_int_equal(leaf_at(UPPER), PAGE_SIZE_1G);
-        assert_int_equal(leaf_at(UPPER + GIB(1)), PAGE_SIZE_1G);
-        assert_int_equal(hosted_tlb()->page_flushes + hosted_tlb()->full_flushes, 0);
-    }
-    (void)frames_inject_failure(4, true);
-    assert_int_equal(page_unmap(&space, UPPER + PAGE_SIZE, GIB(3) - 2 * PAGE_SIZE), NEO_OK);
-    (void)frames_inject_failure(UINT64_MAX, false);
-    /* What is left are two pages, each with its own tables below level 3. */
-    assert_int_equal(space.tables, 6);
-    assert_int_equal(leaf_at(UPPER), PAGE_SIZE);
-    assert_int_equal(leaf_at(UPPER + GIB(3) - 1), PAGE_SIZE);
-    assert_int_equal(leaf_at(UPPER + PAGE_SIZE), 0);
-}
-
 static bool stop_at_second(void *context, const struct vm_mapping *mapping)
 {
     unsigned *seen = context;
@@ -360,16 +189,54 @@ static void test_effective_rights(void **state)
     assert_true(mapping.executable && !mapping.writable);
 }
 
-static void test_no_memory_for_the_root(void **state)
+/* A user leaf that is cut stays a user leaf. */
+static void test_split_keeps_user(void **state)
 {
     (void)state;
-    struct page_space other;
-    (void)frames_inject_failure(0, false);
-    assert_int_equal(page_space_init(&other, &source), NEO_ERR_NO_MEMORY);
-    assert_int_equal(frames_in_use(), 1);
+    assert_int_equal(map(0, 0, GIB(1)), NEO_OK);
+    pte_t *top = phys_to_virt(space.root);
+    pte_t *leaf = phys_to_virt(pte_table_address(top[0]));
+    top[0].v |= PTE_USER;
+    leaf[0].v |= PTE_USER;
+    assert_int_equal(page_protect(&space, PAGE_SIZE, PAGE_SIZE, VM_READ), NEO_OK);
+    struct vm_mapping mapping;
+    assert_true(page_query(space.root, 0, &mapping) && mapping.user && mapping.nbytes == PAGE_SIZE);
+    assert_true(page_query(space.root, PAGE_SIZE_2M, &mapping) && mapping.user && mapping.nbytes == PAGE_SIZE_2M);
+    assert_true(page_query(space.root, PAGE_SIZE, &mapping) && mapping.user && !mapping.writable);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+static phys_addr_t next_low_frame;
+
+static phys_addr_t alloc_low_frame(void *context)
+{
+    (void)context;
+    phys_addr_t pa = next_low_frame;
+    next_low_frame += PAGE_SIZE;
+    return pa;
+}
+
+static void free_low_frame(void *context, phys_addr_t table)
+{
+    *(uint64_t *)context |= 1ull << (table / PAGE_SIZE);
+}
+
+/* Frame 0 is a frame like any other, also in the lists of tables. */
+static void test_table_in_frame_0(void **state)
+{
+    (void)state;
+    uint64_t freed = 0;
+    const struct page_table_source low = {.alloc = alloc_low_frame, .free = free_low_frame, .context = &freed};
+    assert_int_equal(hosted_arena_open(0, MIB(1)), NEO_OK);
+    struct page_space other;
+    next_low_frame = PAGE_SIZE * 5;
+    assert_int_equal(page_space_init(&other, &low), NEO_OK);
+    next_low_frame = 0;
+    assert_int_equal(page_map(&other, UPPER, 0, PAGE_SIZE, VM_READ, VM_WRITE_BACK), NEO_OK);
+    assert_int_equal(page_count_tables(other.root), 4);
+    assert_int_equal(page_unmap(&other, UPPER, PAGE_SIZE), NEO_OK);
+    assert_int_equal(other.tables, 1);
+    assert_int_equal(freed, 7);
+}
 
 int main(void)
 {
@@ -381,13 +248,10 @@ int main(void)
         TEST(test_protect_whole_and_part),
         TEST(test_many_flushes_become_one),
         TEST(test_split_is_flushed_before_the_change),
-        TEST(test_refused_ranges),
-        TEST(test_overlap_changes_nothing),
-        TEST(test_no_memory_for_map),
-        TEST(test_no_memory_for_cuts),
         TEST(test_for_each_stops),
         TEST(test_effective_rights),
-        TEST(test_no_memory_for_the_root),
+        TEST(test_split_keeps_user),
+        TEST(test_table_in_frame_0),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
