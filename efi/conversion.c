@@ -34,9 +34,10 @@ static uint64_t make_claims(const struct hand_over *hand_over, struct memmap_cla
     return count;
 }
 
-/* Return: the adapter's verdict; *is_framebuffer_refused when the framebuffer is somebody else's memory. */
+/* Return: the adapter's verdict; *is_framebuffer_refused when the framebuffer is somebody else's memory, *is_kernel_refused
+ * when the kernel lies beyond what the map can name. */
 static enum memmap_limine_status convert(struct hand_over *hand_over, const struct memory_map *map,
-                                         bool *is_framebuffer_refused)
+                                         bool *is_framebuffer_refused, bool *is_kernel_refused)
 {
     static struct memmap_claim claims[CLAIMS_MAX];
     uint64_t claim_count = make_claims(hand_over, claims);
@@ -62,6 +63,7 @@ static enum memmap_limine_status convert(struct hand_over *hand_over, const stru
 
     hand_over->entry_count = output.entry_count;
     hand_over->trim_count = output.trim_count;
+    *is_kernel_refused = status == MEMMAP_LIMINE_OK && (output.refused_claims & 1) != 0;
     *is_framebuffer_refused = status == MEMMAP_LIMINE_OK && hand_over->info->framebuffer.phys_base != 0 &&
                               (output.refused_claims >> (claim_count - 1) & 1) != 0;
     return status;
@@ -70,14 +72,18 @@ static enum memmap_limine_status convert(struct hand_over *hand_over, const stru
 const char *conversion_run(struct hand_over *hand_over, const struct memory_map *map)
 {
     bool is_framebuffer_refused;
-    enum memmap_limine_status status = convert(hand_over, map, &is_framebuffer_refused);
+    bool is_kernel_refused;
+    enum memmap_limine_status status = convert(hand_over, map, &is_framebuffer_refused, &is_kernel_refused);
 
     if (is_framebuffer_refused) {
         notes_add_hex(&hand_over->notes, "framebuffer at ", hand_over->info->framebuffer.phys_base,
                       " covers memory of others, not used");
         memset(&hand_over->info->framebuffer, 0, sizeof hand_over->info->framebuffer);
         hand_over->info->gop_unusable++;
-        status = convert(hand_over, map, &is_framebuffer_refused);
+        status = convert(hand_over, map, &is_framebuffer_refused, &is_kernel_refused);
+    }
+    if (status == MEMMAP_LIMINE_OK && is_kernel_refused) {
+        return "the kernel lies beyond the memory that it could use";
     }
     return status == MEMMAP_LIMINE_OK ? NULL : memmap_limine_status_text(status);
 }

@@ -86,14 +86,17 @@ void *firmware_allocate(uint64_t nbytes, phys_addr_t limit, EFI_MEMORY_TYPE type
 {
     struct allocation *slot = free_slot();
     uint64_t npages = bytes_to_pages(nbytes);
-    EFI_PHYSICAL_ADDRESS base = limit;
+    EFI_PHYSICAL_ADDRESS base = min_u64(limit, FIRMWARE_BELOW_4G);
     EFI_STATUS status;
 
     if (firmware.services == NULL || firmware.services->AllocatePages == NULL || slot == NULL || npages == 0) {
         return NULL;
     }
-    status = firmware.services->AllocatePages(limit == FIRMWARE_ANYWHERE ? AllocateAnyPages : AllocateMaxAddress, type,
-                                              npages, &base);
+    status = firmware.services->AllocatePages(AllocateMaxAddress, type, npages, &base);
+    if (EFI_ERROR(status) && limit > FIRMWARE_BELOW_4G) {
+        base = limit;
+        status = firmware.services->AllocatePages(AllocateMaxAddress, type, npages, &base);
+    }
     if (EFI_ERROR(status)) {
         return NULL;
     }

@@ -16,7 +16,8 @@
 #include <neomem/types.h>
 
 #define FIRMWARE_BELOW_4G 0xFFFFFFFFull
-#define FIRMWARE_ANYWHERE UINT64_MAX
+/* Below 4 GiB if there is room, since firmware need not map more than that 1:1, else below the top of what the HHDM shows. */
+#define FIRMWARE_ANYWHERE ((1ull << 46) - 1)
 #define FIRMWARE_ALLOCATIONS_MAX 32u
 
 /* Return: false when table is not a system table; nothing else may be called then. */

@@ -15,7 +15,7 @@
 /* PG WP NE ET MP PE (boot_info.h, docs/takeover.md E6). */
 #define CR0_KERNEL 0x80010033u
 #define CR4_PAE (1u << 5)
-#define CR4_MCE (1u << 6) /* as found: a machine check shall not go unnoticed, but who had it off may have a reason */
+#define CR4_MCE (1u << 6) /* as found; the kernel turns it on once it has a handler */
 #define CR4_OSFXSR (1u << 9)
 #define CR4_OSXMMEXCPT (1u << 10)
 #define EFER_LME (1u << 8)
@@ -115,7 +115,7 @@ static const char *adopt_map(struct hand_over *hand_over, const struct memory_ma
         if (memmap_limine_carve(hand_over->entries, &hand_over->entry_count, hand_over->entry_capacity, needed,
                                 FIRMWARE_BELOW_4G + 1, &pool.base) != MEMMAP_LIMINE_OK &&
             memmap_limine_carve(hand_over->entries, &hand_over->entry_count, hand_over->entry_capacity, needed,
-                                FIRMWARE_ANYWHERE, &pool.base) != MEMMAP_LIMINE_OK) {
+                                FIRMWARE_ANYWHERE + 1, &pool.base) != MEMMAP_LIMINE_OK) {
             return "not enough memory for page tables";
         }
         pool.count = needed;

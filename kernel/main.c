@@ -189,6 +189,9 @@ static void start_page_tables(const struct boot_info *info)
     }
     enum neo_status status = vmm_init(&description);
     if (status != NEO_OK) {
+        if (screen != NULL) {
+            screen->enabled = was_enabled; /* the loader's tables are still in use */
+        }
         refuse(status == NEO_ERR_NO_MEMORY ? "not enough memory for the page tables"
                                            : "the page tables cannot be built");
     }
@@ -297,7 +300,19 @@ static size_t ranges_to_keep(const struct boot_info *info, struct memory_range *
     return count;
 }
 
-static void reclaim_loader_memory(bool others_parked)
+/* The frame allocator cannot take the runs: the map must not call them usable either. */
+static void give_back(const struct reclaimed_runs *runs)
+{
+    for (uint64_t i = 0; i < runs->count; i++) {
+        if (memory_map_claim(&kernel_map, runs->entries[i].base, runs->entries[i].length, MEMORY_USABLE,
+                             MEMORY_BOOTLOADER_RECLAIMABLE) != NEO_OK) {
+            panic("reclaim: the memory map lost the run at 0x%llx", (unsigned long long)runs->entries[i].base);
+        }
+    }
+    memory_map_publish(&kernel_map);
+}
+
+static void reclaim_loader_memory(bool others_parked, bool facts_are_complete)
 {
     struct memory_range kept[MEMORY_MAP_CHANGES];
     size_t kept_count = ranges_to_keep(boot_facts(), kept, ARRAY_COUNT(kept));
@@ -309,19 +324,20 @@ static void reclaim_loader_memory(bool others_parked)
         return;
     }
     runs.entries = kcalloc(runs.capacity, sizeof(*runs.entries));
-    if (kept_count > ARRAY_COUNT(kept) || runs.entries == NULL ||
+    if (!facts_are_complete || kept_count > ARRAY_COUNT(kept) || runs.entries == NULL ||
         memory_map_reclaim(&kernel_map, kept, kept_count, collect_run, &runs, &report) != NEO_OK) {
         warning("loader and boot-services memory is not reclaimed: no room for the bookkeeping");
         kfree(runs.entries);
         return;
     }
     enum neo_status status = frames_add(runs.entries, runs.count);
-    kfree(runs.entries);
-    if (status != NEO_OK) {
-        warning("%llu KiB of reclaimed memory cannot be managed: %s", (unsigned long long)(report.to_usable >> 10),
-                neo_status_name(status));
+    if (status == NEO_OK) {
+        boot_report_reclaim(&report);
+    } else {
+        give_back(&runs);
+        warning("loader and boot-services memory is not reclaimed: %s", neo_status_name(status));
     }
-    boot_report_reclaim(&report);
+    kfree(runs.entries);
 }
 
 /* ---- the order -------------------------------------------------------------------------------------- */
@@ -366,7 +382,8 @@ static void after_switch(void)
         warning("not enough memory for heap-mb=%llu", (unsigned long long)option_number(OPTION_HEAP_MB));
     }
     /* From here on nothing reads the loader's memory: boot_facts has it all. */
-    if (!boot_facts_keep(boot)) {
+    bool facts_are_complete = boot_facts_keep(boot);
+    if (!facts_are_complete) {
         warning("not enough memory to keep all that the loader told");
     }
     boot = NULL;
@@ -380,7 +397,7 @@ static void after_switch(void)
     }
     keyboard_init();
     bool others_parked = silence_machine();
-    reclaim_loader_memory(others_parked);
+    reclaim_loader_memory(others_parked, facts_are_complete);
 
     boot_milestones()->ready = arch_cycles();
     boot_report_boot_record(acpi_cpu_count());

@@ -9,7 +9,7 @@
 #include <neomem/types.h>
 
 /* First call of the kernel: own GDT, TSS with IST stacks, IDT, control registers; needs no memory management.
- * Masks both 8259s and the LAPIC's LVTs. */
+ * Masks both 8259s; cpu_silence_lapic and cpu_mask_ioapic follow once their registers can be mapped. */
 void cpu_init(void);
 
 /* Replace the boot-time IST stacks of #DF, NMI and #MC by guarded ones (tops, 16-aligned). */
@@ -64,7 +64,7 @@ void cpu_silence_lapic(volatile uint32_t *registers);
 /* Send INIT to every other CPU. Return: false when this CPU is not the one to do it; nothing was sent. */
 bool cpu_park_others(volatile uint32_t *registers);
 
-/* registers: an uncached mapping of an I/O APIC. Masks every redirection entry. */
+/* registers: an uncached mapping of an I/O APIC. Masks every redirection entry but those that deliver an SMI. */
 void cpu_mask_ioapic(volatile uint32_t *registers);
 
 /* Virtual base of the HHDM for the page walk that the backtrace uses to stay clear of unmapped memory. */

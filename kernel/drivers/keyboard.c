@@ -110,11 +110,10 @@ static bool tell_keyboard(uint8_t data)
     return false;
 }
 
-bool keyboard_init(void)
+static bool configure_controller(void)
 {
     uint8_t config;
-    if (arch_in8(PORT_STATUS) == STATUS_ABSENT || !send_command(COMMAND_DISABLE_KEYBOARD) ||
-        !send_command(COMMAND_DISABLE_MOUSE)) {
+    if (!send_command(COMMAND_DISABLE_MOUSE)) {
         return false;
     }
     drain();
@@ -123,14 +122,27 @@ bool keyboard_init(void)
     }
     config &= (uint8_t) ~(CONFIG_INTERRUPTS | CONFIG_KEYBOARD_CLOCK_OFF);
     config |= CONFIG_TRANSLATE | CONFIG_MOUSE_CLOCK_OFF;
-    if (!send_command(COMMAND_WRITE_CONFIG) || !send_data(config) || !send_command(COMMAND_ENABLE_KEYBOARD)) {
+    return send_command(COMMAND_WRITE_CONFIG) && send_data(config);
+}
+
+bool keyboard_init(void)
+{
+    if (arch_in8(PORT_STATUS) == STATUS_ABSENT || !send_command(COMMAND_DISABLE_KEYBOARD)) {
+        return false;
+    }
+    bool configured = configure_controller();
+    /* Whatever went wrong meanwhile, the port does not stay switched off. */
+    if (!send_command(COMMAND_ENABLE_KEYBOARD) || !configured) {
         return false;
     }
     state.present = true;
     /* Firmware may have left the keyboard in set 1 without translation. Where no keyboard answers, one that is
      * plugged in later starts in set 2, scanning, by itself. */
-    if (tell_keyboard(KEYBOARD_STOP_SCANNING) && tell_keyboard(KEYBOARD_SELECT_SET)) {
-        (void)tell_keyboard(2);
+    if (tell_keyboard(KEYBOARD_STOP_SCANNING)) {
+        if (tell_keyboard(KEYBOARD_SELECT_SET)) {
+            (void)tell_keyboard(2);
+        }
+        /* Emulated keyboards may stop scanning and then know nothing of sets. */
         (void)tell_keyboard(KEYBOARD_SCAN);
     }
     return true;

@@ -21,6 +21,7 @@
 #define LAPIC_LVT_LINT0 0x350u
 #define LAPIC_LVT_ERROR 0x370u
 #define LVT_MASKED (1u << 16)
+#define DELIVERY_SMI 2u
 #define ICR_INIT_ALL_BUT_SELF 0x000C4500u /* INIT, assert, edge, shorthand: all excluding self */
 #define ICR_PENDING (1u << 12)
 #define X2APIC_MSR_BASE 0x800u
@@ -63,6 +64,12 @@ static void lapic_write(volatile uint32_t *registers, uint32_t offset, uint32_t 
     }
 }
 
+/* System management interrupts belong to firmware for good: thermal control and emulated keyboards live on them. */
+static bool delivers_smi(uint32_t entry)
+{
+    return ((entry >> 8) & 7u) == DELIVERY_SMI;
+}
+
 void cpu_silence_lapic(volatile uint32_t *registers)
 {
     /* The number of LVT entries says which of these registers exist (SDM vol. 3A 11.4.8). */
@@ -76,8 +83,12 @@ void cpu_silence_lapic(volatile uint32_t *registers)
     uint32_t max_lvt = (lapic_read(registers, LAPIC_VERSION) >> 16) & 0xFF;
 
     for (size_t i = 0; i < ARRAY_COUNT(entries); i++) {
-        if (entries[i].needs_max_lvt <= max_lvt) {
-            lapic_write(registers, entries[i].offset, lapic_read(registers, entries[i].offset) | LVT_MASKED);
+        if (entries[i].needs_max_lvt > max_lvt) {
+            continue;
+        }
+        uint32_t value = lapic_read(registers, entries[i].offset);
+        if (!delivers_smi(value)) {
+            lapic_write(registers, entries[i].offset, value | LVT_MASKED);
         }
     }
 }
@@ -107,6 +118,9 @@ void cpu_mask_ioapic(volatile uint32_t *registers)
 
     for (uint32_t entry = 0; entry <= last; entry++) {
         registers[IOAPIC_SELECT] = IOAPIC_REDIRECTION + 2 * entry;
-        registers[IOAPIC_WINDOW] |= LVT_MASKED;
+        uint32_t value = registers[IOAPIC_WINDOW];
+        if (!delivers_smi(value)) {
+            registers[IOAPIC_WINDOW] = value | LVT_MASKED;
+        }
     }
 }

@@ -39,6 +39,10 @@ static void enable_protections(void)
     p->umip = (structured.ecx & (1u << 2)) != 0;
     cr4 |= (p->global_pages ? CR4_PGE : 0) | (p->machine_check ? CR4_MCE : 0) | (p->smep ? CR4_SMEP : 0) |
            (p->smap ? CR4_SMAP : 0) | (p->umip ? CR4_UMIP : 0);
+    if (p->machine_check && (basic.edx & (1u << 14)) != 0) {
+        /* A machine check still marked in progress would turn the next one into a silent shutdown (SDM vol. 3B 16.3.1.2). */
+        x86_wrmsr(MSR_MCG_STATUS, 0);
+    }
     x86_write_cr4(cr4);
 
     uint64_t cr0 = x86_read_cr0();

@@ -99,14 +99,14 @@ static uint8_t ist_of(uint64_t vector)
 static void init_idt(void)
 {
     for (uint64_t vector = 0; vector < IDT_GATES; vector++) {
-        uint64_t stub = exception_stubs[vector < EXCEPTION_COUNT ? vector : EXCEPTION_STUB_COUNT - 1];
+        uint64_t entry = exception_entries[vector < EXCEPTION_COUNT ? vector : EXCEPTION_ENTRY_COUNT - 1];
         tables.idt[vector] = (struct idt_gate){
-            .offset_low = (uint16_t)stub,
+            .offset_low = (uint16_t)entry,
             .selector = SELECTOR_KERNEL_CODE,
             .ist = ist_of(vector),
             .type = GATE_INTERRUPT_PRESENT,
-            .offset_middle = (uint16_t)(stub >> 16),
-            .offset_high = (uint32_t)(stub >> 32),
+            .offset_middle = (uint16_t)(entry >> 16),
+            .offset_high = (uint32_t)(entry >> 32),
         };
     }
     struct descriptor_pointer pointer = {sizeof(tables.idt) - 1, (uint64_t)(uintptr_t)tables.idt};

@@ -3,7 +3,7 @@
  * Every exception that nobody asked for is a bug: the handler dumps all registers, says in words what a page
  * fault was about, and panics with the interrupted frame pointer as the start of the backtrace. An
  * exception inside cpu_try ends the tried function instead. The one event that simply returns is an
- * interrupt from a vector that nobody enabled (a spurious one, masked at the source by cpu_init). */
+ * interrupt from a vector that nobody enabled (interrupts stay off; their sources are masked during start-up). */
 
 #include "exceptions.h"
 #include "x86.h"
@@ -53,6 +53,9 @@ static struct {
     uint64_t saved_rsp;
     struct cpu_fault fault;
 } attempt;
+
+/* Set for good by the first exception that is reported. */
+static bool is_reporting;
 
 const char *cpu_exception_name(uint64_t vector)
 {
@@ -126,8 +129,11 @@ void exception_handler(struct exception_frame *frame)
         .cr2 = x86_read_cr2(),
         .frame_pointer = frame->rbp,
     };
-    /* A second exception while the first one is being reported must not try to print the same again. */
-    if (!panic_in_progress()) {
+    /* From here on no fault is expected, and one while this report is being made must not start it again. */
+    bool is_first = !is_reporting && !panic_in_progress();
+    is_reporting = true;
+    attempt.active = false;
+    if (is_first) {
         console_enter_panic();
         kprintf("\n");
         dump_registers(frame);

@@ -5,7 +5,7 @@
 #include <neomem/types.h>
 
 #define EXCEPTION_COUNT 32u
-#define EXCEPTION_STUB_COUNT 33u /* the last one serves vectors 32..255, which nobody has enabled */
+#define EXCEPTION_ENTRY_COUNT 33u /* the last one serves vectors 32..255, which nobody has enabled */
 
 enum exception_vector {
     EXCEPTION_NMI = 2,
@@ -27,7 +27,7 @@ struct exception_frame {
     uint64_t rip, cs, rflags, rsp, ss;
 };
 
-extern const uint64_t exception_stubs[EXCEPTION_STUB_COUNT];
+extern const uint64_t exception_entries[EXCEPTION_ENTRY_COUNT];
 
 void exception_handler(struct exception_frame *frame);
 

@@ -22,6 +22,7 @@
 #define CR4_SMAP (1ull << 21)
 
 #define MSR_APIC_BASE 0x1Bu
+#define MSR_MCG_STATUS 0x17Au
 #define MSR_PAT 0x277u
 #define MSR_EFER 0xC0000080u
 #define EFER_NXE (1ull << 11)
