@@ -73,7 +73,7 @@ STRING_FLAGS := $(if $(IS_CLANG),-fno-builtin,-fno-tree-loop-distribute-patterns
 .PHONY: all run test bench image iso host fuzz check clean help
 all: $(BUILD)/neomem.efi $(BUILD)/kernel.elf ## the program: build/neomem.efi (and build/kernel.elf with symbols)
 
-run: setup-run $(BUILD)/neomem.img ## boot it in QEMU: MEM=256M CPUS=1 CMD="run-time options" SCREEN=none|gtk|sdl
+run: $(BUILD)/neomem.img | setup-run ## boot it in QEMU: MEM=256M CPUS=1 CMD="run-time options" SCREEN=none|gtk|sdl
 	$(Q)MEM='$(MEM)' CPUS='$(CPUS)' CMD='$(CMD)' SCREEN='$(SCREEN)' scripts/run_qemu.sh $(BUILD)/neomem.img
 
 image: $(BUILD)/neomem.img ## disk image with GPT and ESP: `dd` it to a stick
@@ -89,12 +89,14 @@ setup-build setup-run setup-test: setup-%:
 STAMP := $(CC) $(KNOBS)
 $(shell mkdir -p $(BUILD); [ "$$(cat $(BUILD)/.knobs 2>/dev/null)" = "$(STAMP)" ] || printf '%s' "$(STAMP)" > $(BUILD)/.knobs)
 
+# All that the goals need is asked for at once.
+SETUP_LEVEL := $(if $(filter test test-% check check-% fuzz coverage,$(MAKECMDGOALS)),test,$(if $(filter run bench,$(MAKECMDGOALS)),run,$(if $(filter image iso,$(MAKECMDGOALS)),image,build)))
 # Included, so that make reads everything again once the tools are there: a fresh machine needs no second call.
 ifneq ($(filter-out clean help,$(or $(MAKECMDGOALS),all)),)
 include $(BUILD)/setup.mk
 endif
 $(BUILD)/setup.mk: scripts/setup.sh $(BUILD)/.knobs
-	$(Q)scripts/setup.sh build
+	$(Q)scripts/setup.sh $(SETUP_LEVEL)
 	$(Q)printf 'COMPILER_INCLUDE := %s\n' "$$($(if $(IS_CLANG),echo $$($(CC) -print-resource-dir)/include,$(CC) -print-file-name=include))" > $@
 COMMON_DEPS := Makefile $(BUILD)/setup.mk
 
@@ -309,6 +311,7 @@ $(BUILD)/tests/test_libneomem: $(BUILD)/host/libneomem.a
 .PHONY: test-unit test-model test-fuzz test-boot test-reproducible
 test: setup-test ## everything: host tests, short fuzzing, static checks, reproducibility, all boots
 	$(Q)scripts/run_tests.sh $(BUILD) $(JOBS)
+test-unit test-model test-fuzz fuzz test-boot check-format check-headers check-shell check-cppcheck check-tidy: | setup-test
 test-unit: $(patsubst %,$(BUILD)/tests/%,$(UNIT_TESTS)) ## host unit tests under ASan and UBSan
 	$(Q)scripts/run_host_tests.sh unit $^
 test-model: $(patsubst %,$(BUILD)/tests/%,$(MODEL_TESTS)) ## random operations against naive references
@@ -357,7 +360,7 @@ check-cppcheck:
 check-tidy: $(patsubst %,$(BUILD)/tidy/%.ok,$(CHECKED_C))
 $(BUILD)/tidy/%.ok: % .clang-tidy $(COMMON_DEPS)
 	$(call say,TIDY,$@)
-	$(Q)mkdir -p $(@D) && clang-tidy-14 --quiet $< -- $(TIDY_FLAGS) 2>/dev/null && touch $@
+	$(Q)mkdir -p $(@D) && clang-tidy-14 --quiet $< -- $(TIDY_FLAGS) 2>$@.log || { cat $@.log; exit 1; }; touch $@
 
 clean: ## remove build/
 	$(Q)rm -rf $(BUILD)

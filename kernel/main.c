@@ -59,6 +59,10 @@ static NEO_NORETURN void refuse(const char *text)
     kprintf("\nneomem: cannot run here: %s\n", text);
     record_begin(&r, "panic");
     record_text(&r, "text", text);
+    record_null(&r, "vector");
+    record_null(&r, "error_code");
+    record_null(&r, "rip");
+    record_null(&r, "cr2");
     record_bool(&r, "refusal", true);
     record_hex_array(&r, "backtrace", NULL, 0);
     record_end(&r);
@@ -103,14 +107,18 @@ static void start_consoles(const struct boot_info *info)
     if (fb->phys_base != 0 && fbtext_init(fb, (void *)(uintptr_t)(info->hhdm_base + fb->phys_base)) != NEO_OK) {
         warning("the framebuffer at 0x%llx contradicts itself and is not used", (unsigned long long)fb->phys_base);
     }
-    kprintf("neomem %s\n", NEOMEM_VERSION);
+}
+
+static void apply_words(const struct boot_info *info, options_warn_fn warn)
+{
+    options_apply_words_from(OPTION_SOURCE_CONFIG, info->config_words, info->config_words_bytes, warn, NULL);
+    options_apply_words_from(OPTION_SOURCE_COMMAND, info->command_words, info->command_words_bytes, warn, NULL);
 }
 
 static void apply_options(const struct boot_info *info)
 {
-    options_apply_words_from(OPTION_SOURCE_CONFIG, info->config_words, info->config_words_bytes, warn_of_option, NULL);
-    options_apply_words_from(OPTION_SOURCE_COMMAND, info->command_words, info->command_words_bytes, warn_of_option,
-                             NULL);
+    /* Twice: where text goes and whether there are records must be known before the first warning of a bad word. */
+    apply_words(info, NULL);
     record_enable(option_flag(OPTION_RECORDS));
 
     const struct {
@@ -123,6 +131,10 @@ static void apply_options(const struct boot_info *info)
             sink->enabled = option_has_word(OPTION_CONSOLE, sinks[i].word);
         }
     }
+    kprintf("neomem %s\n", NEOMEM_VERSION);
+    options_init();
+    apply_words(info, warn_of_option);
+
     const char *note = info->notes;
     for (uint64_t used = 0; note != NULL && used < info->notes_bytes; used += strlen(note + used) + 1) {
         warning("%s", note + used);
@@ -363,10 +375,11 @@ void kernel_main(const struct boot_info *info)
     start_randomness(info);
 
     start_memory_map(info);
-    if (early_init(availableMemoryRegions, availableMemoryRegionsCount) != NEO_OK) {
-        refuse("no usable memory");
+    /* Not initialize_page_allocator: too small a machine is the world's fault and no panic. */
+    if (early_init(availableMemoryRegions, availableMemoryRegionsCount) != NEO_OK ||
+        frames_init(availableMemoryRegions, availableMemoryRegionsCount) != NEO_OK) {
+        refuse("not enough memory for the frame bitmap");
     }
-    initialize_page_allocator();
     start_page_tables(info);
     cpu_set_exception_stacks(guarded_stack(CPU_EXCEPTION_STACK_BYTES, "double-fault stack"),
                              guarded_stack(CPU_EXCEPTION_STACK_BYTES, "NMI stack"),
@@ -392,8 +405,9 @@ static void after_switch(void)
 
     acpi_init(boot_facts()->rsdp_phys); /* copies the tables: they may lie in memory that is reclaimed below */
     power_init();
-    if (serial_bind_spcr() == NEO_ERR_TIMEOUT) {
-        warning("the serial port that ACPI names does not answer");
+    enum neo_status spcr = serial_bind_spcr();
+    if (spcr != NEO_OK && spcr != NEO_ERR_NOT_FOUND) {
+        warning("the serial port that ACPI names cannot be used: %s", neo_status_name(spcr));
     }
     keyboard_init();
     bool others_parked = silence_machine();

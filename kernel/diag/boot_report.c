@@ -15,7 +15,6 @@
 #include <neomem/selftest.h>
 #include <neomem/stats_record.h>
 
-#define LINT_RECORDS_MAX 256u
 #define KERNEL_PAGE_LEVELS 4u
 
 static const char *yes_no(bool value)
@@ -89,9 +88,10 @@ static void lint_records(const struct boot_info *info)
     uint64_t findings = 0;
     for (uint64_t i = 0; i < info->trim_count; i++) {
         const struct boot_trim *trim = &info->trims[i];
-        if (!is_finding(trim->reason) || ++findings > LINT_RECORDS_MAX) {
+        if (!is_finding(trim->reason)) {
             continue;
         }
+        findings++;
         struct record r;
         record_begin(&r, "lint");
         record_text(&r, "rule", boot_trim_reason_name(trim->reason));

@@ -25,7 +25,7 @@ MEMBERS = {
     "stats": {"total_physical": int, "available_physical": int, "kernel_heap_used": int, "pages_allocated": int},
     "test": {"name": str, "result": str, "detail": str},
     "warning": {"text": str},
-    "panic": {"text": str},
+    "panic": {"text": str, "vector": object, "error_code": object, "rip": object, "cr2": object, "backtrace": list},
     "end": {"status": str, "tests_passed": int, "tests_failed": int, "faults": int},
 }
 

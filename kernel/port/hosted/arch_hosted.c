@@ -5,8 +5,10 @@
 
 #include <neomem/arch.h>
 #include <neomem/hosted.h>
+#include <neomem/panic.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <string.h>
 
 static _Atomic unsigned cpus_seen;
@@ -25,6 +27,13 @@ static struct {
 } machine;
 
 static _Atomic uint64_t random_state;
+
+/* A panic before neomem_hosted_init (say, of an allocator without memory) must end the process, too. */
+__attribute__((constructor)) static void end_panics(void)
+{
+    static const struct panic_hooks abort_hooks = {.stop = abort};
+    panic_set_hooks(&abort_hooks);
+}
 
 unsigned arch_cpu_id(void)
 {
