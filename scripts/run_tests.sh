@@ -33,6 +33,7 @@ stage "fuzzing, short" make -s -j"$jobs" BUILD="$build" test-fuzz
 stage "scripts" scripts/test_scripts.py
 stage "static checks" make -s -j"$jobs" BUILD="$build" check
 stage "reproducible build" scripts/check_reproducible.sh "$build/reproducible"
+stage "boots, clang build" /usr/bin/python3 scripts/test_images.py --build "$build/clang" --jobs "$jobs" --filter '^(101|104|505)-'
 stage "boots" make -s BUILD="$build" JOBS="$jobs" test-boot
 
 echo "$passed passed, $failed failed"
