@@ -152,8 +152,7 @@ void uart_configure(struct uart *uart, uint16_t divisor)
 void uart_write(struct uart *uart, uint8_t byte)
 {
     /* What follows a gap must not look like the end of what came before it: go on with the next line. */
-    bool ends_cut_line = uart->in_cut_line && byte == '\n';
-    if (uart->in_cut_line && !ends_cut_line) {
+    if (uart->in_cut_line && byte != '\n') {
         return;
     }
     if (uart->room == 0) {

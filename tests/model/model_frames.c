@@ -16,7 +16,7 @@
 #include <neomem/memory.h>
 
 #include "tests/support/mm_fixture.h"
-#include "tests/unit/test_random_source.h"
+#include "tests/support/model_require.h"
 
 #define REGIONS_MAX 400u
 #define FRAMES_MAX 4096u
@@ -32,21 +32,6 @@ static struct {
     unsigned count;
     unsigned free;
 } model;
-
-static uint64_t operation;
-
-static void require(bool holds, const char *what)
-{
-    if (!holds) {
-        (void)fprintf(stderr, "operation %llu: %s\n", (unsigned long long)operation, what);
-        abort();
-    }
-}
-
-static bool chance(unsigned percent)
-{
-    return test_random_below(100) < percent;
-}
 
 /* ---- machines --------------------------------------------------------------------------------------------------- */
 

@@ -16,7 +16,7 @@
 #include <neomem/frames.h>
 
 #include "tests/support/mm_fixture.h"
-#include "tests/unit/test_random_source.h"
+#include "tests/support/model_require.h"
 
 #define LIVE_MAX 2500u
 
@@ -31,21 +31,6 @@ static struct {
     unsigned count;
     uint64_t requested;
 } model;
-
-static uint64_t operation;
-
-static void require(bool holds, const char *what)
-{
-    if (!holds) {
-        (void)fprintf(stderr, "operation %llu: %s\n", (unsigned long long)operation, what);
-        abort();
-    }
-}
-
-static bool chance(unsigned percent)
-{
-    return test_random_below(100) < percent;
-}
 
 /* ---- contents ------------------------------------------------------------------------------------------------------ */
 

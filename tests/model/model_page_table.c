@@ -16,7 +16,7 @@
 #include <neomem/page_table.h>
 
 #include "tests/support/mm_fixture.h"
-#include "tests/unit/test_random_source.h"
+#include "tests/support/model_require.h"
 
 #define RANGES_MAX 400u
 #define TABLES_MAX 6000u
@@ -43,21 +43,6 @@ static const virt_addr_t windows[] = {0, (1ull << 47) - GIB(12), ~0ull << 47, 0u
 
 static struct page_space space;
 static struct arch_paging_features features;
-static uint64_t operation;
-
-static void require(bool holds, const char *what)
-{
-    if (!holds) {
-        (void)fprintf(stderr, "operation %llu: %s\n", (unsigned long long)operation, what);
-        abort();
-    }
-}
-
-static bool chance(unsigned percent)
-{
-    return test_random_below(100) < percent;
-}
-
 /* ---- tables that can be refused ----------------------------------------------------------------------------------- */
 
 static struct {
