@@ -44,7 +44,7 @@ FONTS := Uni2-Terminus16 Uni2-Terminus32x16
 
 # ---- flags -------------------------------------------------------------------------------------------
 
-KNOBS := $(foreach knob,HEAP_SIZE_MB PAGE_POOL_SIZE DEBUG_MEMORY,$(if $($(knob)),-D$(knob)=$($(knob))))
+KNOBS := $(foreach knob,HEAP_SIZE_MB PAGE_POOL_SIZE FRAMES_HARDENING DEBUG_MEMORY,$(if $($(knob)),-D$(knob)=$($(knob))))
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wundef -Wpointer-arith -Wcast-align \
 	-Wcast-qual -Wwrite-strings -Wvla -Wformat=2 -Wimplicit-fallthrough -Wswitch-enum -Wnull-dereference \
 	-Wredundant-decls -Wdouble-promotion -Wframe-larger-than=2048 -Werror
@@ -54,8 +54,11 @@ WARN_CC := $(if $(IS_CLANG),-Wconditional-uninitialized -Wassign-enum -Wcomma -W
 PREFIX_MAP = -ffile-prefix-map=$(abspath $(BUILD))/gen=gen -ffile-prefix-map=$(BUILD)/gen=gen -ffile-prefix-map=$(CURDIR)=.
 FREESTANDING = -ffreestanding -nostdinc -isystem $(COMPILER_INCLUDE) -Iinclude -fno-strict-aliasing -fno-common -fvisibility=hidden \
 	-mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -MMD -MP $(PREFIX_MAP) $(KNOBS)
-# Speed where memory is managed, size everywhere else.
-KERNEL_OPTIMISE = $(if $(filter kernel/mm/% kernel/lib/%,$<),-O2,-Os)
+# Speed on the paths of every allocation, size everywhere else.
+HOT_SRCS := $(addprefix kernel/mm/,$(addprefix frames,.c _cpu.c _free.c _run.c _line.c _chunk.c _set.c _search.c) \
+	heap.c heap_store.c heap_large.c kmalloc.c pages.c page_table.c page_table_walk.c vmm.c vmm_areas.c) \
+	$(addprefix kernel/lib/,string.c bitmap.c rbtree.c sort.c)
+KERNEL_OPTIMISE = $(if $(filter $(HOT_SRCS),$<),-O2,-Os)
 KERNEL_FLAGS = $(FREESTANDING) $(KERNEL_OPTIMISE) -g -ffunction-sections -fdata-sections -fpie -fno-omit-frame-pointer -fno-optimize-sibling-calls
 KERNEL_CFLAGS = -std=c17 $(KERNEL_FLAGS) $(WARN) $(WARN_C) $(WARN_CC)
 KERNEL_CXXFLAGS = -std=c++17 $(KERNEL_FLAGS) -nostdinc++ -fno-exceptions -fno-rtti -fno-threadsafe-statics $(WARN)
@@ -90,7 +93,7 @@ STAMP := $(CC) $(KNOBS)
 $(shell mkdir -p $(BUILD); [ "$$(cat $(BUILD)/.knobs 2>/dev/null)" = "$(STAMP)" ] || printf '%s' "$(STAMP)" > $(BUILD)/.knobs)
 
 # All that the goals need is asked for at once.
-SETUP_LEVEL := $(if $(filter test test-% check check-% fuzz coverage,$(MAKECMDGOALS)),test,$(if $(filter run bench,$(MAKECMDGOALS)),run,$(if $(filter image iso,$(MAKECMDGOALS)),image,build)))
+SETUP_LEVEL := $(if $(filter test test-% check check-% fuzz coverage bench-frames-count,$(MAKECMDGOALS)),test,$(if $(filter run bench,$(MAKECMDGOALS)),run,$(if $(filter image iso,$(MAKECMDGOALS)),image,build)))
 # Included, so that make reads everything again once the tools are there: a fresh machine needs no second call.
 ifneq ($(filter-out clean help,$(or $(MAKECMDGOALS),all)),)
 include $(BUILD)/setup.mk
@@ -229,11 +232,20 @@ FUZZ_fuzz_efi_options := efi/options.c efi/text.c
 MM_PORT := kernel/port/hosted/arch_hosted.c kernel/port/hosted/phys_arena.c tests/support/mm_fixture.c kernel/lib/bitmap.c kernel/lib/status.c \
 	$(LIB_TEST)
 MM_MAP := kernel/mm/memory_map.c kernel/mm/memory_map_query.c kernel/mm/memory_map_check.c
-MM_FRAMES := $(addprefix kernel/mm/,early.c frames.c frames_table.c frames_layout.c frames_check.c pages.c) $(MM_MAP) $(MM_PORT)
+MM_FRAMES := $(wildcard kernel/mm/frames*.c) kernel/mm/early.c kernel/mm/pages.c $(MM_MAP) $(MM_PORT)
 UNIT_test_early := $(MM_FRAMES)
 UNIT_test_frames := $(MM_FRAMES)
+UNIT_test_frames_pool := $(MM_FRAMES)
 UNIT_test_frames_maps := $(MM_FRAMES)
-MODEL_model_frames := $(MM_FRAMES)
+UNIT_test_frames_requests := $(MM_FRAMES)
+UNIT_test_frames_retire := $(MM_FRAMES)
+UNIT_test_frames_grow := $(MM_FRAMES)
+UNIT_test_frames_hardening := $(MM_FRAMES)
+UNIT_test_frames_nodes := $(MM_FRAMES)
+UNIT_test_frames_windows := $(MM_FRAMES)
+UNIT_test_frames_many := $(MM_FRAMES)
+MODEL_model_frames := $(addprefix tests/support/,frames_machine.c frames_model.c frames_model_alloc.c frames_model_free.c frames_model_memory.c \
+	naive_frames.c) $(MM_FRAMES)
 MM_TABLES := kernel/mm/page_table.c kernel/mm/page_table_walk.c $(MM_FRAMES)
 UNIT_test_pte :=
 UNIT_test_page_table := $(MM_TABLES)
@@ -262,12 +274,20 @@ UNIT_test_fbtext := $(FBTEXT) $(SHELL_LIB) tests/support/fake_io.c gen/Uni2-Term
 UNIT_test_keyboard := kernel/drivers/keyboard.c kernel/drivers/keyboard_decode.c tests/support/fake_io.c
 UNIT_test_serial := kernel/drivers/serial.c kernel/drivers/uart.c $(SHELL_LIB) tests/support/fake_io.c tests/support/mmio_trap.c
 UNIT_test_acpi := kernel/drivers/acpi_discover.c kernel/drivers/acpi_parse.c kernel/drivers/acpi.c $(SHELL_LIB)
+TOPOLOGY := $(addprefix kernel/drivers/acpi_topology_,srat.c ranges.c distance.c parse.c) kernel/drivers/acpi_parse.c kernel/lib/sort.c
+UNIT_test_acpi_topology := $(TOPOLOGY) $(SHELL_LIB)
+UNIT_test_acpi_topology_distance := $(TOPOLOGY) $(SHELL_LIB)
+UNIT_test_acpi_topology_kernel := $(TOPOLOGY) kernel/drivers/acpi_topology.c kernel/drivers/acpi_topology_report.c kernel/lib/status.c \
+	kernel/lib/warning.c $(LIB_TEST)
 UNIT_test_power := kernel/drivers/power.c $(SHELL_LIB) tests/support/fake_io.c tests/support/mmio_trap.c
 UNIT_test_line_editor := $(LINE_EDITOR) $(SHELL_LIB) tests/support/text_terminal.c
 UNIT_test_shell := kernel/shell/shell.c kernel/shell/shell_parse.c $(LINE_EDITOR) $(SHELL_LIB)
 UNIT_test_commands := $(addprefix kernel/shell/commands,.c _help.c _map.c _memory.c _alloc.c _system.c) kernel/lib/efi_memmap.c kernel/diag/stats_record.c \
-	tests/unit/json_check.c $(MEMORY_MAP) $(OPTIONS_TEST) $(LIB_TEST)
+	tests/unit/json_check.c kernel/lib/status.c $(MEMORY_MAP) $(OPTIONS_TEST) $(LIB_TEST)
+UNIT_test_commands_frames := $(addprefix kernel/shell/commands_frames,.c _map.c _bench.c) kernel/diag/frames_report.c kernel/diag/frames_picture.c \
+	tests/unit/json_check.c kernel/lib/parse.c kernel/lib/sort.c kernel/lib/status.c $(LIB_TEST)
 FUZZ_fuzz_acpi := kernel/drivers/acpi_discover.c kernel/drivers/acpi_parse.c $(SHELL_LIB)
+FUZZ_fuzz_acpi_topology := $(TOPOLOGY) $(SHELL_LIB)
 FUZZ_fuzz_line_editor := $(LINE_EDITOR) $(SHELL_LIB) tests/support/text_terminal.c
 
 UNIT_TESTS := $(patsubst UNIT_%,%,$(filter UNIT_test_%,$(.VARIABLES)))
@@ -318,8 +338,57 @@ test-model: $(patsubst %,$(BUILD)/tests/%,$(MODEL_TESTS)) ## random operations a
 	$(Q)MODEL_OPERATIONS=$(MODEL_OPERATIONS) scripts/run_host_tests.sh model $^
 test-fuzz: $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_TARGETS)) ## every fuzz target over its kept corpus, then a short run
 	$(Q)FUZZ_RUNS=$(FUZZ_SHORT_RUNS) scripts/run_host_tests.sh fuzz $^
-fuzz: $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_TARGETS)) ## long fuzzing: FUZZ_SECONDS=600 for each target
-	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run_host_tests.sh fuzz $^
+fuzz: $(BUILD)/ilv/ilv $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_TARGETS)) ## long: FUZZ_SECONDS=600 for each fuzz target and for interleavings
+	$(Q)$(BUILD)/ilv/ilv --long $(FUZZ_SECONDS)
+	$(Q)FUZZ_SECONDS=$(FUZZ_SECONDS) scripts/run_host_tests.sh fuzz $(filter-out $<,$^)
+
+# -- ilv: the interleaving checker (every atomic access of the frame allocator is a place to switch) and the stepper (every
+# instruction of it is a place for a nested call). The subject is compiled as for the kernel.
+ILV_SUBJECT := $(filter-out kernel/mm/frames_pool%,$(wildcard kernel/mm/frames*.c)) kernel/mm/early.c $(addprefix kernel/lib/,bitmap.c status.c string.c printf.c) tests/ilv/subject_set.c
+ILV_RUNNER := tests/ilv/schedule.c $(wildcard tests/ilv/world*.c tests/ilv/scene*.c)
+ILV_CFLAGS = $(KERNEL_CFLAGS) -fno-function-sections -fno-data-sections -fno-reorder-functions -fno-pie -Wno-shadow
+$(BUILD)/ilv-obj/subject/kernel/lib/string.c.o $(BUILD)/ilv-obj/stepped/kernel/lib/string.c.o: KERNEL_CFLAGS += $(STRING_FLAGS)
+$(BUILD)/ilv-obj/subject/%.c.o: %.c tests/ilv/step.h $(COMMON_DEPS)
+	$(call say,ILVCC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(ILV_CFLAGS) -include tests/ilv/step.h -c $< -o $@
+$(BUILD)/ilv-obj/stepped/%.c.o: %.c $(COMMON_DEPS)
+	$(call say,ILVCC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(ILV_CFLAGS) -c $< -o $@ && $(OBJCOPY) --rename-section .text=frames_text $@
+$(BUILD)/ilv-obj/tests/%.c.o: tests/%.c $(COMMON_DEPS)
+	$(call say,ILVCC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(HOST_CFLAGS) -O3 -fno-pie -c $< -o $@
+$(BUILD)/ilv/ilv: $(patsubst %,$(BUILD)/ilv-obj/%.o,$(ILV_RUNNER) $(addprefix tests/ilv/,explore.c replay.c ilv.c)) $(patsubst %,$(BUILD)/ilv-obj/subject/%.o,$(ILV_SUBJECT))
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -no-pie $^ -o $@
+$(BUILD)/ilv/nmi_step: $(patsubst %,$(BUILD)/ilv-obj/%.o,$(ILV_RUNNER) tests/ilv/nmi_step.c) $(patsubst %,$(BUILD)/ilv-obj/stepped/%.o,$(ILV_SUBJECT))
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -no-pie $^ -o $@
+.PHONY: test-ilv ilv
+test-ilv: $(BUILD)/ilv/ilv $(BUILD)/ilv/nmi_step ## the frame allocator under every interleaving with few preemptions, and under NMIs
+	$(Q)$(BUILD)/ilv/ilv && $(BUILD)/ilv/nmi_step
+ilv: $(BUILD)/ilv/ilv $(BUILD)/ilv/nmi_step ## the same with one preemption more everywhere: some hours
+	$(Q)$(BUILD)/ilv/ilv --long && $(BUILD)/ilv/nmi_step --long
+
+# -- tsan: real threads under ThreadSanitizer. It knows no fences (-Wno-tsan): nothing here relies on one alone.
+TSAN_SECONDS ?= 10
+TSAN_SRCS := tests/tsan/frames_stress.c $(MM_FRAMES)
+$(BUILD)/tsan-obj/kernel/lib/string.c.o: HOST_CFLAGS += $(STRING_FLAGS)
+$(BUILD)/tsan-obj/%.c.o: %.c $(COMMON_DEPS)
+	$(call say,TSANCC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(HOST_CFLAGS) -O1 -fsanitize=thread $(if $(IS_CLANG),,-Wno-tsan) -c $< -o $@
+$(BUILD)/tsan/frames_stress: $(patsubst %,$(BUILD)/tsan-obj/%.o,$(TSAN_SRCS))
+	$(call say,LINK,$@)
+	$(Q)mkdir -p $(@D) && $(CC) -fsanitize=thread $^ -lpthread -o $@
+.PHONY: test-tsan
+test-tsan: $(BUILD)/tsan/frames_stress ## the frame allocator on four threads under ThreadSanitizer: TSAN_SECONDS=10
+	$(Q)$< $(TSAN_SECONDS)
+
+# -- mutants: known bugs, each put into a private copy of the tree; some test must find it.
+.PHONY: mutants test-mutants
+mutants: ## every seeded bug must be found: ten minutes; WRITE=docs/testing.md
+	$(Q)$(PYTHON) scripts/run_mutants.py --build $(BUILD) --workers $(JOBS) $(if $(WRITE),--write $(WRITE))
+test-mutants:
+	$(Q)$(PYTHON) scripts/run_mutants.py --build $(BUILD) --workers $(JOBS) --sample
 
 -include test-images/programs.mk
 
@@ -333,11 +402,39 @@ coverage: setup-test ## line and branch coverage of what runs on the host
 bench: setup-run $(BUILD)/neomem.efi ## instructions from efi_main to a ready kernel, 256 MiB to 1 TiB
 	$(Q)$(PYTHON) bench/boot_cost.py $(BUILD)/neomem.efi
 
+# The page frame allocator against its peers: all of it built with the same flags. And its instruction counts: the kernel's
+# own objects, since only those say what the kernel pays.
+BENCH_FRAMES_KERNEL := kernel/mm/early.c $(wildcard kernel/mm/frames*.c) \
+	$(addprefix kernel/lib/,bitmap.c status.c string.c printf.c utf8.c record.c console.c panic.c)
+BENCH_FRAMES_SRCS := $(filter-out bench/frames/count.c,$(wildcard bench/frames/*.c)) $(BENCH_FRAMES_KERNEL) \
+	kernel/port/hosted/console_hosted.c
+BENCH_FLAGS := -O2 -march=native -fno-strict-aliasing -fno-common
+BENCH_CFLAGS = -std=c17 -Iinclude -Ikernel/mm -D_GNU_SOURCE -g -MMD -MP $(BENCH_FLAGS) $(WARN) $(WARN_C) $(WARN_CC) -Wframe-larger-than=65536
+$(BUILD)/bench-frames-obj/kernel/lib/string.c.o: BENCH_FLAGS += $(STRING_FLAGS)
+$(BUILD)/bench-frames-obj/%.c.o: %.c $(COMMON_DEPS)
+	$(call say,BENCHCC,$@)
+	$(Q)mkdir -p $(@D) && $(CC) $(BENCH_CFLAGS) -c $< -o $@
+$(BUILD)/bench-frames: $(patsubst %,$(BUILD)/bench-frames-obj/%.o,$(BENCH_FRAMES_SRCS))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $^ -lpthread -o $@
+$(BUILD)/host-obj/bench/frames/count.c.o: HOST_CFLAGS += $(if $(IS_CLANG),,-fno-ipa-icf -fno-ipa-cp)
+$(BUILD)/bench-frames-count: $(patsubst %,$(BUILD)/host-obj/%.o,bench/frames/count.c bench/frames/arch_bench.c kernel/port/hosted/console_hosted.c) \
+		$(patsubst %,$(BUILD)/kernel-obj/%.o,$(BENCH_FRAMES_KERNEL))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $^ -o $@
+
+.PHONY: bench-frames bench-frames-count
+bench-frames: $(BUILD)/bench-frames ## page frame allocators compared, 1 GiB to 1 TiB: BENCH_QUICK=1, WRITE=docs/benchmarks.md
+	$(Q)CC='$(CC)' BENCH_FLAGS='$(BENCH_FLAGS)' $(PYTHON) bench/frames/run.py $< $(BUILD)/bench-frames $(if $(WRITE),--write $(WRITE))
+bench-frames-count: $(BUILD)/bench-frames-count ## instructions of the frame allocator's paths; fails when one grew by 5 %
+	$(Q)CC='$(CC)' $(PYTHON) bench/frames/count.py $<
+bench-frames-count: | setup-test
+
 # ---- static checks -------------------------------------------------------------------------------------
 
 CHECKED_C := $(wildcard efi/*.c) $(KERNEL_SRCS)
 CHECKED_ALL := $(CHECKED_C) $(KERNEL_CXX) $(HOSTED_SRCS) $(wildcard efi/*.h include/*.h include/neomem/*.h kernel/*/*.h kernel/*/*/*.h) \
-	$(wildcard tests/*/*.c tests/*/*.h test-images/*/*.c)
+	$(wildcard tests/*/*.c tests/*/*.h test-images/*/*.c bench/*/*.c bench/*/*.h)
 TIDY_FLAGS := -std=c17 -ffreestanding -Iinclude -fno-strict-aliasing -mno-red-zone -mgeneral-regs-only -fshort-wchar \
 	-DGNU_EFI_USE_MS_ABI -isystem /usr/include/efi -isystem /usr/include/efi/x86_64
 
@@ -368,4 +465,4 @@ clean: ## remove build/
 help: ## this list
 	$(Q)awk -F':.*## ' '/^[a-z-]+:.*## /{split($$1,t,":"); printf "  make %-18s %s\n", t[1], $$2}' Makefile
 
--include $(shell find $(BUILD) -path $(BUILD)/reproducible -prune -o -path $(BUILD)/clang -prune -o -name "*.d" -print 2>/dev/null)
+-include $(shell find $(BUILD) -path $(BUILD)/reproducible -prune -o -path $(BUILD)/clang -prune -o -path $(BUILD)/mutants -prune -o -name "*.d" -print 2>/dev/null)

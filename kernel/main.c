@@ -11,7 +11,7 @@
 #include <neomem/cpu.h>
 #include <neomem/early.h>
 #include <neomem/fbtext.h>
-#include <neomem/frames.h>
+#include <neomem/frames_pool.h>
 #include <neomem/heap.h>
 #include <neomem/io.h>
 #include <neomem/kernel_image.h>
@@ -28,6 +28,7 @@
 #include <neomem/serial.h>
 #include <neomem/shell.h>
 #include <neomem/string.h>
+#include <neomem/topology.h>
 #include <neomem/vmm.h>
 #include <neomem/warning.h>
 
@@ -185,6 +186,36 @@ static void start_memory_map(const struct boot_info *info)
         refuse("the memory map does not fit its storage");
     }
     memory_map_publish(&kernel_map);
+}
+
+static void log_frames(const char *text)
+{
+    kprintf("frames     %s\n", text);
+}
+
+/* Not initialize_page_allocator: too small a machine is the world's fault and no panic. */
+static void start_frames(const struct boot_info *info)
+{
+    if (early_init(availableMemoryRegions, availableMemoryRegionsCount) != NEO_OK ||
+        frames_init_expecting(availableMemoryRegions, availableMemoryRegionsCount, info->memmap, info->memmap_count) !=
+            NEO_OK) {
+        refuse("not enough memory for the frame bitmap");
+    }
+    (void)frames_set_log(log_frames);
+    /* Before the first frame is handed out: level 3 does not watch frames that are older than itself. */
+    enum neo_status status = frames_set_hardening((unsigned)option_number(OPTION_FRAMES_CHECK));
+    if (status != NEO_OK) {
+        warning("frames-check=%llu: %s; level %u stays", (unsigned long long)option_number(OPTION_FRAMES_CHECK),
+                neo_status_name(status), frames_hardening());
+    }
+    /* Before the page tables, which are what the pool is for. */
+    if (frames_page_pool_init() != NEO_OK) {
+        refuse("not enough memory for the page pool");
+    }
+    bool is_asked_for = option_source(OPTION_PAGE_POOL) != OPTION_SOURCE_DEFAULT;
+    if (is_asked_for && frames_pool_set_limit(frames_page_pool(), option_number(OPTION_PAGE_POOL)) != NEO_OK) {
+        warning("not enough memory for page-pool=%llu", (unsigned long long)option_number(OPTION_PAGE_POOL));
+    }
 }
 
 static void start_page_tables(const struct boot_info *info)
@@ -375,11 +406,7 @@ void kernel_main(const struct boot_info *info)
     start_randomness(info);
 
     start_memory_map(info);
-    /* Not initialize_page_allocator: too small a machine is the world's fault and no panic. */
-    if (early_init(availableMemoryRegions, availableMemoryRegionsCount) != NEO_OK ||
-        frames_init(availableMemoryRegions, availableMemoryRegionsCount) != NEO_OK) {
-        refuse("not enough memory for the frame bitmap");
-    }
+    start_frames(info);
     start_page_tables(info);
     cpu_set_exception_stacks(guarded_stack(CPU_EXCEPTION_STACK_BYTES, "double-fault stack"),
                              guarded_stack(CPU_EXCEPTION_STACK_BYTES, "NMI stack"),
@@ -404,6 +431,7 @@ static void after_switch(void)
     boot_report_banner();
 
     acpi_init(boot_facts()->rsdp_phys); /* copies the tables: they may lie in memory that is reclaimed below */
+    topology_init();                    /* before more memory arrives, which then belongs to its node at once */
     power_init();
     enum neo_status spcr = serial_bind_spcr();
     if (spcr != NEO_OK && spcr != NEO_ERR_NOT_FOUND) {
@@ -416,6 +444,7 @@ static void after_switch(void)
     boot_milestones()->ready = arch_cycles();
     boot_report_boot_record(acpi_cpu_count());
     boot_report_memory_records();
+    topology_report();
     boot_report_stats();
 
     bool ok = shell_run_list(option_text(OPTION_RUN));

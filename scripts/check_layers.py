@@ -22,9 +22,9 @@ LAYER_OF_HEADER = {
     "api": "memory pte",
     "arch": "arch",
     "cpu": "cpu io",
-    "mm": "memory_map early spinlock frames page_table vmm heap hosted",
-    "diag": "selftest boot_facts kernel_image stats_record",
-    "drivers": "serial fbtext font input keyboard power acpi",
+    "mm": "memory_map early spinlock frames frames_pool page_table vmm heap hosted",
+    "diag": "selftest boot_facts kernel_image stats_record frames_report",
+    "drivers": "serial fbtext font input keyboard power acpi topology",
     "shell": "shell",
 }
 LAYER = {header: layer for layer, names in LAYER_OF_HEADER.items() for header in names.split()}

@@ -29,6 +29,10 @@ stage "build with gcc" make -s -j"$jobs" BUILD="$build" all image iso host
 stage "build with clang" make -s -j"$jobs" BUILD="$build/clang" CC=clang-14 all
 stage "unit tests" make -s -j"$jobs" BUILD="$build" test-unit
 stage "model tests" make -s -j"$jobs" BUILD="$build" test-model
+stage "every interleaving" make -s -j"$jobs" BUILD="$build" test-ilv
+stage "threads, ThreadSanitizer" make -s -j"$jobs" BUILD="$build" test-tsan
+stage "seeded bugs, three of them" make -s -j"$jobs" BUILD="$build" test-mutants
+stage "instruction counts" make -s BUILD="$build" bench-frames-count
 stage "fuzzing, short" make -s -j"$jobs" BUILD="$build" test-fuzz
 stage "scripts" scripts/test_scripts.py
 stage "static checks" make -s -j"$jobs" BUILD="$build" check

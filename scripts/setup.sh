@@ -12,7 +12,7 @@ build="make gcc g++ binutils libc6-dev gnu-efi console-setup-linux python3"
 image="mtools xorriso"
 run="qemu-system-x86 ovmf"
 test="libcmocka-dev clang-14 llvm-14 libclang-rt-14-dev clang-tidy-14 clang-format-14 cppcheck shellcheck lcov
-      sbsigntool openssl u-boot-qemu"
+      sbsigntool openssl u-boot-qemu valgrind"
 
 case "${1:-}" in
 build) wanted="$build" ;;

@@ -3,6 +3,7 @@
 
 Most cases give a checker something wrong and expect a complaint about just that.
 """
+import json
 import os
 import re
 import struct
@@ -195,6 +196,40 @@ class ChecksTest(unittest.TestCase):
                             ("cpus", "0"), ("build_id", '"cd"')):
             self.assertEqual(len(complaints(**{name: value})), 1, name)
 
+    def test_numa_records(self):
+        line = '{"neomem":"numa","node":%d,"bytes":%d,"free":5,"cpus":"%s","distances":"%s"}\n'
+        others = '{"neomem":"boot","cpus":4}\n{"neomem":"stats","total_physical":100}\n'
+        good = [(0, 60, "0-1,3", "10 20"), (1, 40, "2", "21 10")]
+
+        def complaints(nodes):
+            return checks.check_numa(SerialLog((others + "".join(line % n for n in nodes)).encode()))
+
+        self.assertEqual(complaints(good), [])
+        self.assertEqual(complaints([(0, 100, "0-3", "10")]), [])
+        for bad in ([], good[:1], good[1:], [good[0], (1, 41, "2", "21 10")], [good[0], (1, 40, "", "21 10")],
+                    [good[0], (1, 40, "2-3", "21 10")], [good[0], (1, 40, "2", "10 21")],
+                    [good[0], (1, 40, "2", "21 10 30")], [good[0], (2, 40, "2", "21 10")],
+                    [(0, 96, "0-1,3", "10 20"), (1, 4, "2", "21 10")]):
+            self.assertTrue(complaints(bad), bad)
+
+    def test_frame_records(self):
+        def log(zone_free=90, low_mark=4, **members):
+            frames = {"neomem": "frames", "total": 100, "free": 90, "allocated": 3, "reserve": 4, "metadata": 2,
+                      "retired": 1, "cached": 0, "spans": 1, "nodes": 1, "hardening": 1, "longest_run": 64,
+                      **{f"runs_{n}": 0 for n in checks.RUN_SIZES}, "runs_256k": 1, "runs_4k": 20, **members}
+            zone = {"neomem": "frames_zone", "node": 0, "window": "16m", "total": 100, "free": zone_free, "free_2m": 0,
+                    "free_1g": 0, "reserve": 0}
+            pool = {"neomem": "frames_pool", "name": "page", "limit": 4, "held": 4, "live": 0, "low_mark": low_mark,
+                    "allocs": 0, "from_pool": 0, "frees": 0, "failures": 0}
+            result = SerialLog("".join(json.dumps(r) + "\n" for r in (frames, zone, pool)).encode())
+            self.assertEqual(checks.check_members(result), [])
+            return checks.check_frames(result)
+
+        self.assertEqual(log(), [])
+        for wrong in ({"free": 89}, {"total": 101}, {"zone_free": 91}, {"zone_free": 101}, {"low_mark": 5},
+                      {"runs_4k": 27}, {"runs_1m": 1}, {"longest_run": 91}):
+            self.assertTrue(log(**wrong), wrong)
+
 
 class ScenarioTest(unittest.TestCase):
     def test_the_real_ones_are_valid(self):
@@ -240,6 +275,11 @@ class ScreenTest(unittest.TestCase):
             text = "neomem> echo 0x1f"
             self.assertEqual(Screen(self.dump(font, text, 640)).text(load_fonts())[1], text)
             self.assertEqual(Screen(self.dump(font, text, 641, padding=1)).text(load_fonts())[1], text)
+
+    def test_squares_are_read_back(self):
+        for font in load_fonts():
+            text = "0x0080000000  \u2590\u258c\u2590\u258c\u259a\u259a"
+            self.assertEqual(Screen(self.dump(font, text, 640)).text(load_fonts())[1], text)
 
     def test_one_wrong_pixel_is_seen(self):
         font = load_fonts()[0]

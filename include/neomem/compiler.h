@@ -11,6 +11,7 @@
 #define NEO_SECTION(name) __attribute__((section(name), used))
 #define NEO_UNUSED __attribute__((unused))
 #define NEO_NOINLINE __attribute__((noinline))
+#define NEO_ALWAYS_INLINE __attribute__((always_inline))
 
 #define NEO_LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define NEO_UNLIKELY(condition) __builtin_expect(!!(condition), 0)

@@ -40,6 +40,10 @@ void console_remove(struct console_sink *sink);
 struct console_sink *console_find(const char *name);
 
 void console_write(const char *text, size_t nbytes);
+/* Only to this sink, when it is enabled (NULL: to nobody); to all enabled ones but this (NULL: to all). For pictures, which
+ * look different on different devices. */
+void console_write_to(struct console_sink *sink, const char *text, size_t nbytes);
+void console_write_except(const struct console_sink *sink, const char *text, size_t nbytes);
 /* One record line, without its newline, to every sink that takes records. Starts a new line if a human line is open. */
 void console_write_record(const char *line, size_t nbytes);
 

@@ -59,6 +59,9 @@ enum cpu_lapic_mode { CPU_LAPIC_ABSENT, CPU_LAPIC_MMIO, CPU_LAPIC_X2APIC };
 /* How firmware left the local APIC; *registers: its page in MMIO mode, else 0. */
 enum cpu_lapic_mode cpu_lapic_mode(phys_addr_t *registers);
 
+/* This CPU's number in ACPI's tables, from CPUID: the x2APIC id, or the 8-bit one where there is no other. */
+uint32_t cpu_apic_id(void);
+
 /* registers: an uncached mapping of the local APIC's page, or NULL in x2APIC mode. */
 void cpu_silence_lapic(volatile uint32_t *registers);
 /* Send INIT to every other CPU. Return: false when this CPU is not the one to do it; nothing was sent. */

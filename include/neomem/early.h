@@ -29,6 +29,9 @@ bool early_is_active(void);
  * argument is outside its range, or when not active. Owner: the caller, for ever. Cost: O(nbytes) for the zeroing. */
 void *early_alloc(uint64_t nbytes, uint64_t align) NEO_NODISCARD;
 
+/* The same, contents undefined: for what is written anyway. Cost: O(1). */
+void *early_take(uint64_t nbytes, uint64_t align) NEO_NODISCARD;
+
 /* Whole frames taken so far: [base, base + nbytes). */
 struct early_usage {
     phys_addr_t base;

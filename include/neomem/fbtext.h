@@ -30,6 +30,29 @@ enum neo_status fbtext_init(const struct boot_framebuffer *framebuffer, void *ba
 /* The same framebuffer through another mapping of the same size (write-combining). The old mapping is not used any more. */
 void fbtext_rebind(void *base);
 
+/* ---- pictures in the text ----------------------------------------------------------------------------
+ * Three blocks of private-use code points are squares in colours of a palette of their own. They are characters like any
+ * other (they scroll, and are painted only when they change); a gap of a pixel or so keeps neighbours apart.
+ *   FBTEXT_HALVES + upper << 4 | lower    two squares of half the character's height
+ *   FBTEXT_LEFT + colour << 4             left half of a square of the character's height …
+ *   FBTEXT_RIGHT + colour << 4            … and its right half */
+#define FBTEXT_HALVES 0xe000u
+#define FBTEXT_LEFT 0xe100u
+#define FBTEXT_RIGHT 0xe200u
+#define FBTEXT_PICTURE_END 0xe300u
+
+enum fbtext_picture_colour {
+    FBTEXT_PICTURE_NONE,  /* the background */
+    FBTEXT_PICTURE_FAINT, /* hardly seen: the place of something that is not there */
+    FBTEXT_PICTURE_SCALE, /* nine steps, SCALE + 0 … SCALE + 8, from calm to hot */
+    FBTEXT_PICTURE_BLUE = FBTEXT_PICTURE_SCALE + 9,
+    FBTEXT_PICTURE_VIOLET,
+    FBTEXT_PICTURE_RED,
+    FBTEXT_PICTURE_WHITE,
+    FBTEXT_PICTURE_GREY,
+    FBTEXT_PICTURE_COLOURS,
+};
+
 /* Size in characters; both 0 when there is no screen. */
 void fbtext_size(unsigned *columns, unsigned *rows);
 

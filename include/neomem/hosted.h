@@ -56,6 +56,10 @@ const struct hosted_tlb_record *hosted_tlb(void);
 /* Called at each flush, before it is counted; NULL: nobody. For tests that look at the tables at that moment. */
 void hosted_tlb_set_observer(void (*observer)(void));
 
+/* The CPU that the calling thread is from now on; threads that never say draw the next number not seen so far. For tests
+ * that play several CPUs on one thread: two threads with one number at once are a broken machine. */
+void hosted_set_cpu(unsigned number);
+
 /* Whether the calling thread has "interrupts" enabled. */
 bool hosted_interrupts_enabled(void);
 

@@ -98,7 +98,7 @@ struct memory_stats {
     uint64_t total_physical;     /* bytes of RAM under the page allocator, in use or free */
     uint64_t available_physical; /* bytes in free frames */
     uint64_t kernel_heap_used;   /* bytes in live heap blocks, their headers included */
-    uint64_t pages_allocated;    /* frames in use */
+    uint64_t pages_allocated;    /* frames that are not free: in use, in the page pool, metadata, retired */
     /* beyond the seed */
     uint64_t kernel_heap_size; /* bytes of frames the heap holds */
     uint64_t heap_blocks;      /* live blocks */
@@ -106,9 +106,16 @@ struct memory_stats {
     uint64_t largest_free_run; /* frames */
     uint64_t metadata_bytes;   /* bitmaps and tables of the memory manager itself */
     uint64_t reclaimable;      /* bytes the loader and boot services still hold */
+    /* frames (frames.h, struct frames_stats) */
+    uint64_t frames_reserve;  /* ready in the page pool */
+    uint64_t frames_metadata; /* the frame allocator's own */
+    uint64_t frames_retired;  /* never handed out again */
+    uint64_t frames_cached;   /* free, in the caches of CPUs */
+    uint64_t frames_free_2m;  /* wholly free, aligned 2 MiB frames */
+    uint64_t frames_free_1g;  /* the same of 1 GiB */
 };
 
-/* Cost: O(1) but for largest_free_run, which scans the bitmap. */
+/* Cost: O(1) but for largest_free_run and frames_free_*, which scan the bitmap. */
 void memory_get_stats(struct memory_stats *stats);
 
 #ifdef __cplusplus

@@ -13,14 +13,16 @@
 #include <neomem/types.h>
 
 enum option_id {
-    OPTION_CONSOLE,    /* words: enum option_console_word */
-    OPTION_RECORDS,    /* flag */
-    OPTION_RUN,        /* text */
-    OPTION_ON_END,     /* choice: enum option_on_end */
-    OPTION_KASLR,      /* flag */
-    OPTION_SEED,       /* number; unset by default, see option_is_set */
-    OPTION_HEAP_MB,    /* number, 1 to 1024 */
-    OPTION_LOW_MEMORY, /* flag */
+    OPTION_CONSOLE,      /* words: enum option_console_word */
+    OPTION_RECORDS,      /* flag */
+    OPTION_RUN,          /* text */
+    OPTION_ON_END,       /* choice: enum option_on_end */
+    OPTION_KASLR,        /* flag */
+    OPTION_SEED,         /* number; unset by default, see option_is_set */
+    OPTION_HEAP_MB,      /* number, 1 to 1024 */
+    OPTION_LOW_MEMORY,   /* flag */
+    OPTION_FRAMES_CHECK, /* number, 0 to 3: frames_set_hardening */
+    OPTION_PAGE_POOL,    /* number, 16 to 65536: limit of the page pool */
     OPTION_COUNT,
 };
 

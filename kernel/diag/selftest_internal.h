@@ -30,6 +30,14 @@ bool selftest_verify(const void *buffer, size_t nbytes, uint64_t seed);
 
 /* selftest_frames.c */
 selftest_function selftest_single_frames, selftest_frame_runs, selftest_frame_limits;
+/* selftest_frames_windows.c */
+selftest_function selftest_frames_windows, selftest_frames_alignment;
+/* selftest_frames_nodes.c */
+selftest_function selftest_frames_nodes, selftest_frames_distance, selftest_frames_interleave;
+/* selftest_frames_all.c */
+selftest_function selftest_frames_all;
+/* selftest_frames_retire.c */
+selftest_function selftest_frames_retire;
 /* selftest_heap.c */
 selftest_function selftest_heap_small, selftest_heap_large, selftest_heap_mixed, selftest_heap_realloc,
     selftest_heap_aligned, selftest_heap_limits;

@@ -17,5 +17,11 @@ void stats_record(const struct memory_stats *stats)
     record_number(&record, "largest_free_run", stats->largest_free_run);
     record_number(&record, "metadata_bytes", stats->metadata_bytes);
     record_number(&record, "reclaimable", stats->reclaimable);
+    record_number(&record, "frames_reserve", stats->frames_reserve);
+    record_number(&record, "frames_metadata", stats->frames_metadata);
+    record_number(&record, "frames_retired", stats->frames_retired);
+    record_number(&record, "frames_cached", stats->frames_cached);
+    record_number(&record, "frames_free_2m", stats->frames_free_2m);
+    record_number(&record, "frames_free_1g", stats->frames_free_1g);
     record_end(&record);
 }

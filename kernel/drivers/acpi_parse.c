@@ -238,39 +238,57 @@ bool acpi_parse_s5(const uint8_t *aml, size_t nbytes, uint8_t *type_a, uint8_t *
 #define MADT_X2APIC_BYTES 16u
 #define MADT_ENABLED 1u
 
-struct id_set {
-    uint64_t words[4]; /* ids 0 … 255 */
-};
-
 /* Return: whether id was not there yet. Larger ids are not remembered: only x2APIC entries have them. */
-static bool add_id(struct id_set *set, uint32_t id)
+static bool add_id(struct acpi_madt_cursor *cursor, uint32_t id)
 {
     if (id > 255) {
         return true;
     }
     uint64_t bit = 1ull << (id % 64);
-    bool is_new = (set->words[id / 64] & bit) == 0;
-    set->words[id / 64] |= bit;
+    bool is_new = (cursor->seen[id / 64] & bit) == 0;
+    cursor->seen[id / 64] |= bit;
     return is_new;
+}
+
+/* Whether the entry is an enabled CPU; *apic_id: which. */
+static bool enabled_cpu(const uint8_t *entry, uint32_t *apic_id)
+{
+    if (entry[0] == MADT_LOCAL_APIC && entry[1] >= MADT_LOCAL_APIC_BYTES) {
+        *apic_id = entry[3];
+        return (acpi_u32(entry + 4) & MADT_ENABLED) != 0;
+    }
+    if (entry[0] == MADT_X2APIC && entry[1] >= MADT_X2APIC_BYTES) {
+        *apic_id = acpi_u32(entry + 4);
+        return (acpi_u32(entry + 8) & MADT_ENABLED) != 0;
+    }
+    return false;
+}
+
+bool acpi_madt_next_cpu(const uint8_t *madt, size_t nbytes, struct acpi_madt_cursor *cursor, uint32_t *apic_id)
+{
+    size_t at = cursor->next != 0 ? cursor->next : MADT_ENTRIES;
+    while (at < nbytes && nbytes - at >= 2) {
+        const uint8_t *entry = madt + at;
+        if (entry[1] < 2 || entry[1] > nbytes - at) {
+            break;
+        }
+        at += entry[1];
+        if (enabled_cpu(entry, apic_id) && add_id(cursor, *apic_id)) {
+            cursor->next = at;
+            return true;
+        }
+    }
+    cursor->next = nbytes > MADT_ENTRIES ? nbytes : MADT_ENTRIES;
+    return false;
 }
 
 unsigned acpi_parse_madt(const uint8_t *madt, size_t nbytes)
 {
-    struct id_set seen = {{0}};
+    struct acpi_madt_cursor cursor = {0};
+    uint32_t apic_id;
     unsigned enabled = 0;
-    size_t at = MADT_ENTRIES;
-    while (at + 2 <= nbytes) {
-        const uint8_t *entry = madt + at;
-        size_t length = entry[1];
-        if (length < 2 || length > nbytes - at) {
-            break;
-        }
-        if (entry[0] == MADT_LOCAL_APIC && length >= MADT_LOCAL_APIC_BYTES) {
-            enabled += (acpi_u32(entry + 4) & MADT_ENABLED) != 0 && add_id(&seen, entry[3]);
-        } else if (entry[0] == MADT_X2APIC && length >= MADT_X2APIC_BYTES) {
-            enabled += (acpi_u32(entry + 8) & MADT_ENABLED) != 0 && add_id(&seen, acpi_u32(entry + 4));
-        }
-        at += length;
+    while (acpi_madt_next_cpu(madt, nbytes, &cursor, &apic_id)) {
+        enabled++;
     }
     return enabled;
 }

@@ -56,7 +56,14 @@ phys_addr_t acpi_fadt_dsdt(const uint8_t *fadt, size_t nbytes);
 bool acpi_parse_fadt(const uint8_t *fadt, size_t nbytes, struct acpi_fixed *fixed);
 /* Look for the \_S5 package in AML. Return: false when there is none that makes sense. */
 bool acpi_parse_s5(const uint8_t *aml, size_t nbytes, uint8_t *type_a, uint8_t *type_b);
-/* Enabled CPUs: local APICs and x2APICs, an id that is listed as both counted once. */
+/* Walk over the enabled CPUs in the MADT's order: local APICs and x2APICs, an id that is listed as both only once.
+ * cursor: zeroed before the first call. Return: false at the end; else *apic_id. */
+struct acpi_madt_cursor {
+    size_t next;
+    uint64_t seen[4]; /* APIC ids 0 … 255 */
+};
+bool acpi_madt_next_cpu(const uint8_t *madt, size_t nbytes, struct acpi_madt_cursor *cursor, uint32_t *apic_id);
+/* How many that are. */
 unsigned acpi_parse_madt(const uint8_t *madt, size_t nbytes);
 /* Return: false when the table is too short or names no address. */
 bool acpi_parse_spcr(const uint8_t *spcr, size_t nbytes, struct acpi_serial_port *port);

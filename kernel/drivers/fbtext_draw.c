@@ -19,6 +19,13 @@ static const uint32_t ansi_colours[16] = {
     0x707070, 0xff5555, 0x55ff55, 0xffff55, 0x7799ff, 0xff77ff, 0x55ffff, 0xffffff,
 };
 
+static const uint32_t picture_colours[FBTEXT_PICTURE_COLOURS] = {
+    0x000000, 0x1c1f24,                                         /* none, faint */
+    0x1d5c4b, 0x2f8558, 0x5a9d52, 0x8bb04b, 0xb9bb45, 0xdcb53e, /* the scale */
+    0xe89f38, 0xec8531, 0xee6a2c,                               /* … to its end */
+    0x3f8fe8, 0xa66be0, 0xff2d55, 0xf0f0f0, 0x808080,
+};
+
 static uint32_t channel(uint32_t value, unsigned bits, unsigned shift)
 {
     if (bits == 0) {
@@ -33,13 +40,20 @@ static bool channel_fits(unsigned bits, unsigned shift)
     return bits <= 16 && shift < 32 && bits + shift <= 32;
 }
 
-static void fill_palette(struct fbtext *terminal, const struct boot_framebuffer *fb)
+static uint32_t pixel_of(uint32_t rgb, const struct boot_framebuffer *fb)
+{
+    return channel(rgb >> 16 & 0xff, fb->red_bits, fb->red_shift) |
+           channel(rgb >> 8 & 0xff, fb->green_bits, fb->green_shift) |
+           channel(rgb & 0xff, fb->blue_bits, fb->blue_shift);
+}
+
+static void fill_palettes(struct fbtext *terminal, const struct boot_framebuffer *fb)
 {
     for (unsigned i = 0; i < ARRAY_COUNT(ansi_colours); i++) {
-        uint32_t rgb = ansi_colours[i];
-        terminal->palette[i] = channel(rgb >> 16 & 0xff, fb->red_bits, fb->red_shift) |
-                               channel(rgb >> 8 & 0xff, fb->green_bits, fb->green_shift) |
-                               channel(rgb & 0xff, fb->blue_bits, fb->blue_shift);
+        terminal->palette[i] = pixel_of(ansi_colours[i], fb);
+    }
+    for (unsigned i = 0; i < ARRAY_COUNT(picture_colours); i++) {
+        terminal->picture_palette[i] = pixel_of(picture_colours[i], fb);
     }
 }
 
@@ -102,7 +116,7 @@ enum neo_status fbtext_setup(struct fbtext *terminal, const struct boot_framebuf
     if (terminal->columns < COLUMNS_MIN || terminal->rows < ROWS_MIN) {
         return NEO_ERR_INVALID;
     }
-    fill_palette(terminal, fb);
+    fill_palettes(terminal, fb);
     terminal->foreground = 7;
     terminal->cursor_shown = true;
     uint16_t blank = fbtext_glyph(terminal->font, ' ');
@@ -152,6 +166,29 @@ static void paint_row(const struct fbtext *terminal, uint32_t *pixel, uint32_t b
     }
 }
 
+/* Colour of a picture at a pixel of the font's grid; gap is the width of what keeps squares apart. */
+static uint32_t picture_pixel(const struct fbtext *terminal, const struct fbtext_cell *cell, unsigned x, unsigned y,
+                              uint32_t gap_colour)
+{
+    unsigned width = terminal->font->width;
+    unsigned height = terminal->font->height;
+    unsigned gap = width / 8;
+    unsigned half = cell->glyph == FBTEXT_GLYPH_HALVES ? height / 2 : height;
+    bool in_gap = y % half >= half - gap || (cell->glyph != FBTEXT_GLYPH_LEFT && x >= width - gap);
+    return in_gap ? gap_colour : terminal->picture_palette[y < half ? cell->colours >> 4 : cell->colours & 15];
+}
+
+static void paint_picture(const struct fbtext *terminal, const struct fbtext_cell *cell, uint32_t *line, bool inverted)
+{
+    unsigned scale = terminal->scale;
+    uint32_t gap_colour = terminal->palette[inverted ? 7 : 0]; /* the cursor frames the squares */
+    for (unsigned y = 0; y < terminal->font->height * scale; y++, line += terminal->pitch_pixels) {
+        for (unsigned x = 0; x < terminal->font->width * scale; x++) {
+            line[x] = picture_pixel(terminal, cell, x / scale, y / scale, gap_colour);
+        }
+    }
+}
+
 static void paint_cell(struct fbtext *terminal, unsigned row, unsigned column, bool inverted)
 {
     const struct font *font = terminal->font;
@@ -166,6 +203,10 @@ static void paint_cell(struct fbtext *terminal, unsigned row, unsigned column, b
     size_t x = (size_t)column * font->width * terminal->scale;
     size_t y = (size_t)row * font->height * terminal->scale;
     uint32_t *line = terminal->pixels + y * terminal->pitch_pixels + x;
+    if (cell->glyph >= FBTEXT_GLYPH_HALVES) {
+        paint_picture(terminal, cell, line, inverted);
+        return;
+    }
     const uint8_t *bitmap = font->bitmaps + (size_t)cell->glyph * font->height * font->row_bytes;
     for (unsigned glyph_y = 0; glyph_y < font->height; glyph_y++, bitmap += font->row_bytes) {
         uint32_t bits = glyph_row_bits(font, bitmap);

@@ -5,7 +5,7 @@
  *              ANSI sequences)       struct)    writes, never reads)
  *
  * Invariants: 1 <= columns <= FBTEXT_COLUMNS_MAX, same for rows; column < columns and row < rows at all
- * times, also inside an update that a panic interrupts; every glyph is below font->glyph_count; every pixel
+ * times, also inside an update that a panic interrupts; every glyph is below font->glyph_count or a picture; every pixel
  * that is painted lies within width × height, which size_bytes covers. */
 #ifndef NEOMEM_DRIVERS_FBTEXT_INTERNAL_H
 #define NEOMEM_DRIVERS_FBTEXT_INTERNAL_H
@@ -15,6 +15,13 @@
 #include <neomem/utf8.h>
 
 #define FBTEXT_PARAMETERS_MAX 8u
+
+/* Glyphs of pictures are these and not the font's. Their colours are of the picture palette: upper or only one << 4 | lower. */
+enum fbtext_picture_glyph {
+    FBTEXT_GLYPH_HALVES = 0x8000,
+    FBTEXT_GLYPH_LEFT,
+    FBTEXT_GLYPH_RIGHT,
+};
 
 struct fbtext_cell {
     uint16_t glyph;
@@ -37,6 +44,7 @@ struct fbtext {
     const struct font *font;
     unsigned scale; /* screen pixels per font pixel, both ways */
     uint32_t palette[16];
+    uint32_t picture_palette[FBTEXT_PICTURE_COLOURS];
 
     /* the terminal */
     unsigned column, row;

@@ -65,8 +65,13 @@ static void put_character(struct fbtext *terminal, uint32_t code_point)
     if (terminal->wrap_pending) {
         new_line(terminal);
     }
-    uint16_t glyph = fbtext_glyph(terminal->font, code_point);
-    set_cell(terminal, terminal->row, terminal->column, glyph, current_colours(terminal));
+    if (code_point >= FBTEXT_HALVES && code_point < FBTEXT_PICTURE_END) {
+        uint16_t glyph = (uint16_t)(FBTEXT_GLYPH_HALVES + (code_point - FBTEXT_HALVES) / 256);
+        set_cell(terminal, terminal->row, terminal->column, glyph, (uint8_t)(code_point % 256));
+    } else {
+        uint16_t glyph = fbtext_glyph(terminal->font, code_point);
+        set_cell(terminal, terminal->row, terminal->column, glyph, current_colours(terminal));
+    }
     if (terminal->column + 1 < terminal->columns) {
         terminal->column++;
     } else {

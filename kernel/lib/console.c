@@ -158,6 +158,26 @@ void console_write(const char *text, size_t nbytes)
     unlock(state);
 }
 
+void console_write_to(struct console_sink *sink, const char *text, size_t nbytes)
+{
+    struct lock_state state = lock();
+    if (sink != NULL && sink->enabled) {
+        write_human(sink, text, nbytes);
+    }
+    unlock(state);
+}
+
+void console_write_except(const struct console_sink *sink, const char *text, size_t nbytes)
+{
+    struct lock_state state = lock();
+    for (struct console_sink *other = console.first; other != NULL; other = other->next) {
+        if (other != sink && other->enabled) {
+            write_human(other, text, nbytes);
+        }
+    }
+    unlock(state);
+}
+
 void console_write_record(const char *line, size_t nbytes)
 {
     struct lock_state state = lock();

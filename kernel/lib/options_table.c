@@ -51,4 +51,19 @@ const struct option_definition options_table[OPTION_COUNT] = {
                         .default_number = HEAP_SIZE_MB,
                         .help = "MiB that the kernel heap starts with; it grows on demand"},
     [OPTION_LOW_MEMORY] = {.name = "low-memory", FLAG_OF(false), .help = "on: hand out the first MiB too"},
+    [OPTION_FRAMES_CHECK] =
+        {.name = "frames-check",
+         .kind = OPTION_NUMBER,
+         .max = 3,
+         .has_default = true,
+         .default_number = FRAMES_HARDENING,
+         .help = "page frames: 0 trusts every free, 1 notices double and wild frees, 2 at once on every "
+                 "CPU, 3 also writes to free memory and wrong counts"},
+    [OPTION_PAGE_POOL] = {.name = "page-pool",
+                          .kind = OPTION_NUMBER,
+                          .min = 16,
+                          .max = 65536,
+                          .has_default = true,
+                          .default_number = PAGE_POOL_SIZE,
+                          .help = "frames kept ready for page tables and for what must not fail"},
 };

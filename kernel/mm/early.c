@@ -69,7 +69,7 @@ bool early_is_active(void)
     return early.active;
 }
 
-void *early_alloc(uint64_t nbytes, uint64_t align)
+void *early_take(uint64_t nbytes, uint64_t align)
 {
     bool is_power_of_two = align != 0 && (align & (align - 1)) == 0;
     if (!early.active || nbytes == 0 || !is_power_of_two || nbytes > early.cursor - early.base) {
@@ -81,8 +81,15 @@ void *early_alloc(uint64_t nbytes, uint64_t align)
     }
     early.cursor = start;
     early.requested += nbytes;
-    void *memory = phys_to_virt(start);
-    neo_memset(memory, 0, nbytes);
+    return phys_to_virt(start);
+}
+
+void *early_alloc(uint64_t nbytes, uint64_t align)
+{
+    void *memory = early_take(nbytes, align);
+    if (memory != NULL) {
+        neo_memset(memory, 0, nbytes);
+    }
     return memory;
 }
 

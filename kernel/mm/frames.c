@@ -1,310 +1,404 @@
-/* frames.c — bitmap page frame allocator: allocation and release.
+/* frames.c — the public allocation functions: which way a request goes.
  *
- * Layout: all spans (maximal runs of managed frames) share one bitmap, in address order, each starting at a word of its
- * own. Bit set: frame free. Holes have no bits, so metadata follows the memory there is, never the highest address.
+ *   one frame            per-CPU cache                       frames_cpu.c
+ *   2 … 511 frames       the CPU's run line                  frames_run.c
+ *   a chunk and more     whole chunks                        frames_run.c
+ *   constraints, or none of the above found anything         frames_search.c, after this CPU's cache went back
  *
- *   spans     |base 1 MiB, 255 frames|      |base 4 GiB, 1000 frames|
- *   level 0   [....1111 11110000 ...0][pad][0110 ...                ]   1 bit per frame
- *   level 1   [1 per word of level 0 that has a set bit             ]
- *   level n   [one word                                             ]
- *
- * Invariants (frames_check): a summary bit is set exactly when the word below it is not 0; padding bits are 0; free_bits
- * is the number of set bits of level 0; spans ascend and do not touch; no bit of metadata is set.
- *
- * Locking: one IRQ-safe lock, and one around it for frames_add; dropped before a panic, so that reports can still ask for
- * figures. Search and layout are pure functions on a table: frames_table.c, frames_layout.c. */
+ * A call that finds the CPU's cache busy (it interrupted its owner) or off goes to the shared map.
+ * Before a request fails, this CPU's cache is drained; then, unless it is FRAMES_ATOMIC, the others are asked to drain at their
+ * next allocation. */
 
-#include "frames_internal.h"
-#include "mm_internal.h"
+#include "frames_fast.h"
 
-#include <neomem/early.h>
-#include <neomem/frames.h>
-#include <neomem/memory.h>
-#include <neomem/panic.h>
+#include <neomem/printf.h>
+#include <neomem/string.h>
 
-static struct {
-    struct spinlock lock;     /* everything below */
-    struct spinlock add_lock; /* one frames_add at a time; taken before lock */
-    struct frames_table table;
-    phys_addr_t fixed_pa; /* what early.h handed out to others */
-    uint64_t fixed_bytes;
-    uint64_t total;     /* frames in spans */
-    uint64_t free_bits; /* set bits of level 0 */
-    uint64_t reserve_target;
-    uint64_t inject_successes; /* UINT64_MAX: no failure is due */
-    bool inject_for_ever;
-    uint64_t inject_attempts;
-} frames = {.inject_successes = UINT64_MAX};
+static struct frames_allocator allocator;
+struct frames_allocator *const frames_self = &allocator;
 
-/* ---- start and growth ------------------------------------------------------------------------------ */
+/* ---- failure on demand ------------------------------------------------------------------------------------ */
 
-/* Install a table for total frames; the caller has counted free_bits. */
-static void adopt_table(const struct frames_table *table, uint64_t total)
+/* Whether this allocation has to fail, and counting it. */
+static bool failure_is_due(void)
 {
-    frames.table = *table;
-    frames.total = total;
-    /* A machine that is nearly all reserve would be of no use to anybody. */
-    frames.reserve_target = min_u64(PAGE_POOL_SIZE, total / 16);
-}
-
-enum neo_status frames_init(const struct limine_memmap_entry *map, uint64_t count)
-{
-    static const struct frames_table none;
-    if (!frames_layout_accepts(map, count)) {
-        return NEO_ERR_INVALID;
+    bool is_due = false;
+    arch_irq_state_t state = spin_lock(&frames_.inject_lock);
+    frames_.inject_attempts++;
+    if (frames_.inject_successes == UINT64_MAX) {
+        is_due = false;
+    } else if (frames_.inject_successes > 0) {
+        frames_.inject_successes--;
+    } else {
+        is_due = true;
+        frames_.inject_successes = frames_.inject_for_ever ? 0 : UINT64_MAX;
     }
-    struct frames_table table;
-    uint64_t total = frames_layout_measure(&table, &none, map, count);
-    void *block = total == 0 ? NULL : early_alloc(table.block_bytes, PAGE_SIZE);
-    if (block == NULL) {
-        return NEO_ERR_NO_MEMORY;
-    }
-    frames_layout_build(&table, block, &none, map, count);
-
-    /* The block was early's last and lowest piece, a whole number of frames: what lies above it belongs to others. */
-    struct early_usage usage = early_retire();
-    const struct frames_span *span = frames_table_span(&table, usage.base >> PAGE_SHIFT);
-    BUG_ON(span == NULL);
-    frames_table_set_used(&table, frames_bit(span, usage.base >> PAGE_SHIFT), usage.nbytes >> PAGE_SHIFT);
-    adopt_table(&table, total);
-    frames.fixed_pa = usage.base + table.block_bytes;
-    frames.fixed_bytes = usage.nbytes - table.block_bytes;
-    frames.free_bits = total - (usage.nbytes >> PAGE_SHIFT);
-    return NEO_OK;
-}
-
-enum neo_status frames_add(const struct limine_memmap_entry *map, uint64_t count)
-{
-    if (!frames_layout_accepts(map, count)) {
-        return NEO_ERR_INVALID;
-    }
-    /* add_lock keeps the spans as they are while the block for the new layout is allocated under the inner lock. */
-    arch_irq_state_t outer = spin_lock(&frames.add_lock);
-    struct frames_table table;
-    uint64_t total = frames_layout_measure(&table, &frames.table, map, count);
-    if (total == frames.total) {
-        spin_unlock(&frames.add_lock, outer);
-        return NEO_OK;
-    }
-    phys_addr_t block = frames_alloc(table.block_bytes >> PAGE_SHIFT, 1, 0, FRAMES_ANYWHERE);
-    if (block == FRAMES_NONE) {
-        spin_unlock(&frames.add_lock, outer);
-        return NEO_ERR_NO_MEMORY;
-    }
-    arch_irq_state_t inner = spin_lock(&frames.lock);
-    struct frames_table old = frames.table;
-    frames_layout_build(&table, phys_to_virt(block), &old, map, count);
-    frames.free_bits += total - frames.total;
-    adopt_table(&table, total);
-    spin_unlock(&frames.lock, inner);
-    spin_unlock(&frames.add_lock, outer);
-
-    frames_free(old.block_pa, old.block_bytes >> PAGE_SHIFT);
-    return NEO_OK;
-}
-
-enum neo_status frames_add_range(phys_addr_t pa, uint64_t nbytes)
-{
-    struct limine_memmap_entry entry = {.base = pa, .length = nbytes, .type = LIMINE_MEMMAP_USABLE};
-    return nbytes == 0 ? NEO_ERR_INVALID : frames_add(&entry, 1);
-}
-
-/* ---- allocation ------------------------------------------------------------------------------------ */
-
-static uint64_t reserve_locked(void)
-{
-    return min_u64(frames.free_bits, frames.reserve_target);
-}
-
-static bool failure_is_due_locked(void)
-{
-    frames.inject_attempts++;
-    if (frames.inject_successes == UINT64_MAX) {
-        return false;
-    }
-    if (frames.inject_successes > 0) {
-        frames.inject_successes--;
-        return false;
-    }
-    if (!frames.inject_for_ever) {
-        frames.inject_successes = UINT64_MAX;
-    }
-    return true;
+    spin_unlock(&frames_.inject_lock, state);
+    return is_due;
 }
 
 uint64_t frames_inject_failure(uint64_t successes, bool for_ever)
 {
-    arch_irq_state_t state = spin_lock(&frames.lock);
-    uint64_t attempts = frames.inject_attempts;
-    frames.inject_attempts = 0;
-    frames.inject_successes = successes;
-    frames.inject_for_ever = for_ever;
-    spin_unlock(&frames.lock, state);
+    arch_irq_state_t state = spin_lock(&frames_.inject_lock);
+    uint64_t attempts = frames_.inject_attempts;
+    frames_.inject_attempts = 0;
+    frames_.inject_successes = successes;
+    frames_.inject_for_ever = for_ever;
+    frames_.is_injecting = successes != UINT64_MAX;
+    spin_unlock(&frames_.inject_lock, state);
+    frames_caches_switch();
     return attempts;
 }
 
-static phys_addr_t take_locked(uint64_t count, uint64_t align, pfn_t lo, pfn_t hi, uint64_t available)
+/* ---- refusals ---------------------------------------------------------------------------------------------- */
+
+frames_log_fn frames_set_log(frames_log_fn log)
 {
-    if (count > available || failure_is_due_locked()) {
+    frames_log_fn before = frames_.log;
+    frames_.log = log;
+    return before;
+}
+
+static bool is_power_of_two(uint64_t value)
+{
+    return value != 0 && (value & (value - 1)) == 0;
+}
+
+static bool window_has_memory(phys_addr_t lo_pa, phys_addr_t hi_pa)
+{
+    pfn_t lo = bytes_to_pages(lo_pa);
+    pfn_t hi = min_u64(hi_pa, PHYS_ADDR_LIMIT) >> PAGE_SHIFT;
+    return lo < hi && frames_has_managed(lo, hi - lo);
+}
+
+/* What makes the request impossible whatever is free; NULL: nothing. */
+static const char *refusal(const struct frames_request *request)
+{
+    if (request->count == 0) {
+        return "count is 0";
+    }
+    if (request->count > word_load(&frames_.total)) {
+        return "more frames than there are";
+    }
+    if (request->align != 0 && !is_power_of_two(request->align)) {
+        return "alignment is no power of two";
+    }
+    if (request->boundary != 0 && (!is_power_of_two(request->boundary) || request->count > request->boundary)) {
+        return "boundary is no power of two, or the run cannot fit between two";
+    }
+    if (request->node != FRAMES_THIS_NODE && request->node >= frames_.node_count) {
+        return "no such node";
+    }
+    bool has_window = request->lo_pa != 0 || request->hi_pa != FRAMES_ANYWHERE;
+    return has_window && !window_has_memory(request->lo_pa, request->hi_pa) ? "no memory in the window" : NULL;
+}
+
+static NEO_NOINLINE phys_addr_t refuse(const struct frames_request *request, const char *why, const void *caller)
+{
+    if (frames_.log != NULL) {
+        char text[192];
+        neo_snprintf(text, sizeof(text), "refused %llu frames, align %llu, [0x%llx, 0x%llx), for %p: %s",
+                     (unsigned long long)request->count, (unsigned long long)request->align,
+                     (unsigned long long)request->lo_pa, (unsigned long long)request->hi_pa, caller, why);
+        frames_.log(text);
+    }
+    return FRAMES_NONE;
+}
+
+/* ---- one frame ----------------------------------------------------------------------------------------------- */
+
+static unsigned this_node(const struct frames_cpu *cpu)
+{
+    if (cpu != NULL) {
+        return cpu->node;
+    }
+    unsigned number = arch_cpu_id();
+    return number < frames_.cpu_node_count ? frames_.cpu_node[number] : 0;
+}
+
+/* Some free bit of the word. Return: its number; 64: none. */
+static unsigned win_bit(const struct frames_place *place, unsigned word)
+{
+    atomic_word *bits = &chunk_line(place->arena, place->chunk)[word];
+    for (uint64_t free = ~word_load_sc(bits); free != 0; free = ~word_load_sc(bits)) {
+        unsigned bit = low_bit(free);
+        if (!word_set_bit(bits, bit) && chunk_sort_out(place, word, 1ull << bit) != 0) {
+            return bit;
+        }
+    }
+    return 64;
+}
+
+static pfn_t win_frame(const struct frames_place *place)
+{
+    for (unsigned i = 0; i < CHUNK_WORDS; i++) {
+        unsigned bit = win_bit(place, i);
+        if (bit < 64) {
+            return place->base + i * 64ull + bit;
+        }
+    }
+    return PFN_NONE;
+}
+
+/* A free frame of the chunk. Return: PFN_NONE when it has none; it is then out of part, unless some came meanwhile. */
+static pfn_t frame_of_chunk(const struct frames_place *place)
+{
+    pfn_t pfn = win_frame(place);
+    if (pfn == PFN_NONE) {
+        /* Pair a: off the list first, then look again. */
+        (void)set_remove(&place->arena->part, place->chunk);
+        pfn = win_frame(place);
+        if (pfn != PFN_NONE) {
+            chunk_offer(place->arena, place->chunk);
+        }
+    }
+    return pfn;
+}
+
+static pfn_t shared_one_of(const struct frames_layout *layout, const struct frames_zone *zone)
+{
+    struct frames_arena *arena = zone->arena;
+    uint64_t hint = word_load(&frames_.hint);
+    for (;;) {
+        uint64_t chunk = set_find(&arena->part, hint, zone->first, zone->end);
+        bool is_part = chunk != SET_NONE;
+        if (!is_part) {
+            chunk = set_find(&arena->whole, hint, zone->first, zone->end);
+            if (chunk == SET_NONE) {
+                return PFN_NONE;
+            }
+        }
+        struct frames_place place = frames_zone_place(layout, zone, chunk);
+        if (is_part) {
+            pfn_t pfn = frame_of_chunk(&place);
+            if (pfn != PFN_NONE) {
+                word_store(&frames_.hint, chunk);
+                return pfn;
+            }
+        } else if (chunk_claim(&place)) {
+            const uint64_t used[CHUNK_WORDS] = {1};
+            chunk_split(&place, used, CHUNK_FRAMES - 1);
+            return place.base;
+        }
+    }
+}
+
+pfn_t frames_shared_one(unsigned node, unsigned flags)
+{
+    const struct frames_layout *layout = frames_layout_now();
+    for (uint64_t i = 0; i < layout->zone_count; i++) {
+        const struct frames_zone *zone = &layout->zones[layout->order[node * layout->zone_count + i]];
+        if (((flags & FRAMES_BIND) == 0 || zone->node == node) && frames_window_has(zone->window, 1, flags)) {
+            pfn_t pfn = shared_one_of(layout, zone);
+            if (pfn != PFN_NONE) {
+                frames_count_window(zone->window, -1);
+                frames_count_taken(NULL, 1);
+                return pfn;
+            }
+        }
+    }
+    return PFN_NONE;
+}
+
+static pfn_t one(struct frames_cpu *cpu, unsigned flags)
+{
+    phys_addr_t pa = cpu != NULL ? frames_cpu_alloc(cpu) : FRAMES_NONE;
+    if (pa == FRAMES_NONE && cpu != NULL && byte_load(&cpu->stop) != 0 && frames_cpu_enter(cpu)) {
+        frames_cpu_leave(cpu); /* entering has drained it */
+        pa = frames_cpu_alloc(cpu);
+    }
+    return pa != FRAMES_NONE ? pa >> PAGE_SHIFT : frames_shared_one(this_node(cpu), flags);
+}
+
+/* ---- requests -------------------------------------------------------------------------------------------------- */
+
+static bool is_plain(const struct frames_request *request)
+{
+    return request->lo_pa == 0 && request->hi_pa == FRAMES_ANYWHERE && request->boundary == 0 &&
+           request->node == FRAMES_THIS_NODE && (request->flags & (FRAMES_BIND | FRAMES_INTERLEAVE)) == 0;
+}
+
+/* The quick ways. PFN_NONE: nothing found that way. */
+static pfn_t quick(struct frames_cpu *cpu, const struct frames_request *request)
+{
+    uint64_t count = request->count;
+    uint64_t align = max_u64(request->align, 1);
+    if (count == 1 && align == 1) {
+        return one(cpu, request->flags);
+    }
+    bool is_entered = frames_cpu_enter(cpu);
+    pfn_t pfn = PFN_NONE;
+    if (count >= CHUNK_FRAMES || align > CHUNK_FRAMES) {
+        pfn = frames_whole_alloc(is_entered ? cpu : NULL, this_node(cpu), count, align, request->flags);
+    } else if (is_entered) {
+        pfn = frames_run_alloc(cpu, (unsigned)count, (unsigned)align);
+    }
+    if (is_entered) {
+        frames_cpu_leave(cpu);
+    }
+    return pfn;
+}
+
+/* Everything that is free goes where a search finds it. */
+static void gather(struct frames_cpu *cpu, unsigned flags)
+{
+    if (frames_cpu_enter(cpu)) {
+        frames_cpu_drain(cpu);
+        frames_cpu_leave(cpu);
+    }
+    if (frames_.hardening >= 3) {
+        guard_drain();
+    }
+    if ((flags & FRAMES_ATOMIC) == 0) {
+        frames_stop_others(cpu);
+    }
+}
+
+static bool has_memory(unsigned node)
+{
+    const struct frames_layout *layout = frames_layout_now();
+    for (uint64_t i = 0; i < layout->zone_count; i++) {
+        if (layout->zones[i].node == node) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whose turn it is under FRAMES_INTERLEAVE: nodes that have memory. */
+static unsigned next_turn(void)
+{
+    unsigned node;
+    do {
+        node = (unsigned)(word_add(&frames_.interleave, 1) % frames_.node_count);
+    } while (!has_memory(node));
+    return node;
+}
+
+static pfn_t find(struct frames_cpu *cpu, struct frames_request *request)
+{
+    pfn_t pfn = is_plain(request) ? quick(cpu, request) : PFN_NONE;
+    if (pfn != PFN_NONE) {
+        return pfn;
+    }
+    if ((request->flags & FRAMES_INTERLEAVE) != 0) {
+        request->node = next_turn();
+    } else if (request->node == FRAMES_THIS_NODE) {
+        request->node = this_node(cpu);
+    }
+    bool is_any_frame = request->count == 1 && max_u64(request->align, 1) == 1 && request->lo_pa == 0 &&
+                        request->hi_pa == FRAMES_ANYWHERE;
+    if (is_any_frame) {
+        pfn = frames_shared_one(request->node, request->flags);
+    }
+    if (pfn == PFN_NONE) {
+        pfn = frames_search(request);
+    }
+    if (pfn == PFN_NONE) {
+        gather(cpu, request->flags);
+        pfn = frames_search(request);
+    }
+    return pfn;
+}
+
+phys_addr_t frames_alloc_request_for(const struct frames_request *wanted, const void *caller)
+{
+    struct frames_request request = *wanted;
+    const char *why = refusal(&request);
+    if (NEO_UNLIKELY(why != NULL)) {
+        return refuse(&request, why, caller);
+    }
+    if (NEO_UNLIKELY(frames_.is_injecting && failure_is_due())) {
         return FRAMES_NONE;
     }
-    pfn_t pfn;
-    uint64_t low = lo == 0 ? 0 : frames_table_bit_at_or_above(&frames.table, lo);
-    uint64_t end =
-        hi > PHYS_ADDR_LIMIT >> PAGE_SHIFT ? frames.table.nbits : frames_table_bit_at_or_above(&frames.table, hi);
-    uint64_t first = frames_table_find_run(&frames.table, low, end, count, align, &pfn);
-    if (first == BITMAP_NONE) {
+    pfn_t pfn = find(frames_cpu_of(arch_cpu_id()), &request);
+    if (pfn == PFN_NONE) {
         return FRAMES_NONE;
     }
-    frames_table_set_used(&frames.table, first, count);
-    frames.free_bits -= count;
+    if (NEO_UNLIKELY(frames_.hardening >= 3)) {
+        guard_allocated(pfn, request.count, caller);
+    }
+    if ((request.flags & FRAMES_ZEROED) != 0) {
+        neo_memset(phys_to_virt(pfn << PAGE_SHIFT), 0, request.count << PAGE_SHIFT);
+    }
     return pfn << PAGE_SHIFT;
 }
 
-phys_addr_t frames_alloc(uint64_t count, uint64_t align_frames, phys_addr_t lo_pa, phys_addr_t hi_pa)
+NEO_NOINLINE phys_addr_t frames_alloc_request(const struct frames_request *request)
 {
-    bool is_power_of_two = align_frames != 0 && (align_frames & (align_frames - 1)) == 0;
-    if (count == 0 || !is_power_of_two) {
-        return FRAMES_NONE;
-    }
-    /* The window shrinks to whole frames. */
-    pfn_t lo = bytes_to_pages(lo_pa);
-    pfn_t hi = hi_pa >> PAGE_SHIFT;
-    arch_irq_state_t state = spin_lock(&frames.lock);
-    phys_addr_t pa = take_locked(count, align_frames, lo, hi, frames.free_bits - reserve_locked());
-    spin_unlock(&frames.lock, state);
-    return pa;
+    return frames_alloc_request_for(request, __builtin_return_address(0));
 }
 
-phys_addr_t frames_alloc_reserved(void)
+NEO_NOINLINE phys_addr_t frames_alloc(uint64_t count, uint64_t align_frames, phys_addr_t lo_pa, phys_addr_t hi_pa)
 {
-    arch_irq_state_t state = spin_lock(&frames.lock);
-    phys_addr_t pa = take_locked(1, 1, 0, FRAMES_ANYWHERE >> PAGE_SHIFT, frames.free_bits);
-    spin_unlock(&frames.lock, state);
-    return pa;
+    struct frames_cpu *cpu = frames_cpu_of(arch_cpu_id());
+    bool is_plain = align_frames - 1 < CHUNK_FRAMES && lo_pa == 0 && hi_pa == FRAMES_ANYWHERE &&
+                    (align_frames & (align_frames - 1)) == 0;
+    if (is_plain && count > 1 && frames_cpu_begin(cpu)) {
+        pfn_t pfn = PFN_NONE;
+        if (count < CHUNK_FRAMES) {
+            pfn = frames_run_alloc(cpu, (unsigned)count, (unsigned)align_frames);
+        } else if (count < FRAMES_1G) {
+            pfn = frames_cpu_alloc_chunks(cpu, count);
+        }
+        frames_cpu_done(cpu);
+        if (NEO_LIKELY(pfn != PFN_NONE)) {
+            return pfn << PAGE_SHIFT;
+        }
+    }
+    struct frames_request request = FRAMES_REQUEST(count);
+    /* Here 0 is no alignment but a mistake. */
+    request.align = align_frames == 0 ? 3 : align_frames;
+    request.lo_pa = lo_pa;
+    request.hi_pa = hi_pa;
+    return frames_alloc_request_for(&request, __builtin_return_address(0));
 }
 
-/* ---- release --------------------------------------------------------------------------------------- */
-
-static bool overlaps(phys_addr_t pa, uint64_t nbytes, phys_addr_t other_pa, uint64_t other_bytes)
+NEO_NOINLINE phys_addr_t frames_alloc_one(void)
 {
-    return pa < other_pa + other_bytes && other_pa < pa + nbytes;
+    struct frames_cpu *cpu = frames_cpu_of(arch_cpu_id());
+    phys_addr_t pa = cpu != NULL ? frames_cpu_alloc(cpu) : FRAMES_NONE;
+    if (NEO_LIKELY(pa != FRAMES_NONE)) {
+        return pa;
+    }
+    const struct frames_request request = FRAMES_REQUEST(1);
+    return frames_alloc_request_for(&request, __builtin_return_address(0));
 }
 
-/* Why [pa, pa + count frames) may not be freed; NULL when it may, and its first bit in *first. *culprit: the address
- * to name, where it is not pa. */
-static const char *forbids_free_locked(phys_addr_t pa, uint64_t count, uint64_t *first, phys_addr_t *culprit)
+static phys_addr_t aligned_block(uint64_t frames, const void *caller)
 {
-    if (!is_aligned(pa, PAGE_SIZE)) {
-        return "address is not that of a frame";
-    }
-    if (count == 0) {
-        return "count is 0";
-    }
-    const struct frames_span *span = frames_table_span(&frames.table, pa >> PAGE_SHIFT);
-    if (span == NULL) {
-        return "no memory of this allocator";
-    }
-    if (count > span->nframes - ((pa >> PAGE_SHIFT) - span->base)) {
-        return "range runs out of the memory it starts in";
-    }
-    uint64_t nbytes = count << PAGE_SHIFT;
-    if (overlaps(pa, nbytes, frames.table.block_pa, frames.table.block_bytes) ||
-        overlaps(pa, nbytes, frames.fixed_pa, frames.fixed_bytes)) {
-        return "the memory manager's own metadata";
-    }
-    *first = frames_bit(span, pa >> PAGE_SHIFT);
-    uint64_t already = bitmap_find_next_set(frames.table.level[0], *first, *first + count);
-    if (already != BITMAP_NONE) {
-        *culprit = pa + ((already - *first) << PAGE_SHIFT);
-        return "free already (double free)";
-    }
-    return NULL;
+    struct frames_request request = FRAMES_REQUEST(frames);
+    request.align = frames;
+    return frames_alloc_request_for(&request, caller);
 }
 
-void frames_free_for(phys_addr_t pa, uint64_t count, const void *caller)
+NEO_NOINLINE phys_addr_t frames_alloc_2m(void)
 {
-    uint64_t first = 0;
-    phys_addr_t culprit = pa;
-    arch_irq_state_t state = spin_lock(&frames.lock);
-    const char *problem = forbids_free_locked(pa, count, &first, &culprit);
-    if (problem == NULL) {
-        frames_table_set_free(&frames.table, first, count);
-        frames.free_bits += count;
+    struct frames_cpu *cpu = frames_cpu_of(arch_cpu_id());
+    if (frames_cpu_begin(cpu)) {
+        phys_addr_t pa = frames_cpu_alloc_2m(cpu);
+        frames_cpu_done(cpu);
+        if (NEO_LIKELY(pa != FRAMES_NONE)) {
+            return pa;
+        }
     }
-    spin_unlock(&frames.lock, state);
-    if (problem != NULL) {
-        panic("free of %llu frames at physical 0x%llx by %p: 0x%llx: %s", (unsigned long long)count,
-              (unsigned long long)pa, caller, (unsigned long long)culprit, problem);
-    }
+    return aligned_block(FRAMES_2M, __builtin_return_address(0));
 }
 
-NEO_NOINLINE void frames_free(phys_addr_t pa, uint64_t count)
+NEO_NOINLINE phys_addr_t frames_alloc_1g(void)
 {
-    frames_free_for(pa, count, __builtin_return_address(0));
+    return aligned_block(FRAMES_1G, __builtin_return_address(0));
 }
 
-/* ---- figures --------------------------------------------------------------------------------------- */
+/* ---- caches ---------------------------------------------------------------------------------------------------- */
 
-enum frames_state frames_state(phys_addr_t pa)
+void frames_drain(void)
 {
-    phys_addr_t frame = align_down(pa, PAGE_SIZE);
-    arch_irq_state_t state = spin_lock(&frames.lock);
-    const struct frames_span *span = frames_table_span(&frames.table, pa >> PAGE_SHIFT);
-    enum frames_state result = FRAMES_STATE_ALLOCATED;
-    if (span == NULL) {
-        result = FRAMES_STATE_FOREIGN;
-    } else if (overlaps(frame, PAGE_SIZE, frames.table.block_pa, frames.table.block_bytes) ||
-               overlaps(frame, PAGE_SIZE, frames.fixed_pa, frames.fixed_bytes)) {
-        result = FRAMES_STATE_METADATA;
-    } else if (bitmap_test(frames.table.level[0], frames_bit(span, pa >> PAGE_SHIFT))) {
-        result = FRAMES_STATE_FREE;
-    }
-    spin_unlock(&frames.lock, state);
-    return result;
+    struct frames_cpu *cpu = frames_cpu_of(arch_cpu_id());
+    gather(cpu, FRAMES_ATOMIC);
 }
 
-bool frames_is_allocated(phys_addr_t pa)
+void frames_drain_all(void)
 {
-    return frames_state(pa) == FRAMES_STATE_ALLOCATED;
-}
-
-void frames_get_stats(struct frames_stats *stats)
-{
-    arch_irq_state_t state = spin_lock(&frames.lock);
-    stats->total = frames.total;
-    stats->reserve = reserve_locked();
-    stats->free = frames.free_bits - stats->reserve;
-    stats->metadata = (frames.table.block_bytes + frames.fixed_bytes) >> PAGE_SHIFT;
-    stats->allocated = frames.total - frames.free_bits - stats->metadata;
-    stats->spans = frames.table.span_count;
-    spin_unlock(&frames.lock, state);
-}
-
-uint64_t frames_longest_free_run(void)
-{
-    arch_irq_state_t state = spin_lock(&frames.lock);
-    uint64_t longest = min_u64(frames_table_longest_run(&frames.table), frames.free_bits - reserve_locked());
-    spin_unlock(&frames.lock, state);
-    return longest;
-}
-
-void frames_for_each_span(void (*visit)(void *context, phys_addr_t base, uint64_t nbytes), void *context)
-{
-    arch_irq_state_t state = spin_lock(&frames.lock);
-    for (uint64_t i = 0; i < frames.table.span_count; i++) {
-        visit(context, frames.table.spans[i].base << PAGE_SHIFT, frames.table.spans[i].nframes << PAGE_SHIFT);
-    }
-    spin_unlock(&frames.lock, state);
-}
-
-enum neo_status frames_check(void)
-{
-    arch_irq_state_t state = spin_lock(&frames.lock);
-    const struct frames_table *table = &frames.table;
-    bool is_sound = frames_table_is_sound(table, frames.total, frames.free_bits) &&
-                    frames_table_range_is_used(table, table->block_pa, table->block_bytes) &&
-                    frames_table_range_is_used(table, frames.fixed_pa, frames.fixed_bytes);
-    spin_unlock(&frames.lock, state);
-    return is_sound ? NEO_OK : NEO_ERR_CORRUPT;
+    gather(frames_cpu_of(arch_cpu_id()), 0);
 }

@@ -1,7 +1,7 @@
 /* pages.c — the public page functions of memory.h: HHDM pointers on top of frames.h. */
 
 #include <neomem/early.h>
-#include <neomem/frames.h>
+#include <neomem/frames_pool.h>
 #include <neomem/memory.h>
 #include <neomem/panic.h>
 
@@ -13,6 +13,9 @@ void initialize_page_allocator(void)
     }
     if (status == NEO_OK) {
         status = frames_init(availableMemoryRegions, availableMemoryRegionsCount);
+    }
+    if (status == NEO_OK) {
+        status = frames_page_pool_init();
     }
     if (status != NEO_OK) {
         panic("page allocator cannot start on %llu usable regions: %s", (unsigned long long)availableMemoryRegionsCount,

@@ -7,6 +7,17 @@
 #include <neomem/memory_map.h>
 #include <neomem/vmm.h>
 
+/* Of all nodes and windows. */
+static void add_huge_frames(struct memory_stats *stats)
+{
+    for (unsigned window = 0; window < FRAMES_WINDOWS; window++) {
+        struct frames_zone_stats zone;
+        frames_get_zone_stats(UINT32_MAX, (enum frames_window)window, &zone);
+        stats->frames_free_2m += zone.free_2m;
+        stats->frames_free_1g += zone.free_1g;
+    }
+}
+
 void memory_get_stats(struct memory_stats *stats)
 {
     struct frames_stats frames;
@@ -28,5 +39,10 @@ void memory_get_stats(struct memory_stats *stats)
         .largest_free_run = frames_longest_free_run(),
         .metadata_bytes = ((frames.metadata + vmm.record_frames) << PAGE_SHIFT) + map_bytes,
         .reclaimable = map == NULL ? 0 : memory_map_total(map, MEMORY_BOOTLOADER_RECLAIMABLE),
+        .frames_reserve = frames.reserve,
+        .frames_metadata = frames.metadata,
+        .frames_retired = frames.retired,
+        .frames_cached = frames.cached,
     };
+    add_huge_frames(stats);
 }

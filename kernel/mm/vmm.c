@@ -9,7 +9,7 @@
 #include "vmm_internal.h"
 
 #include <neomem/arch.h>
-#include <neomem/frames.h>
+#include <neomem/frames_pool.h>
 #include <neomem/memory.h>
 #include <neomem/panic.h>
 #include <neomem/string.h>
@@ -20,7 +20,7 @@
 
 static struct vmm vmm;
 
-/* ---- tables come from frames, and may use the reserve --------------------------------------------------- */
+/* ---- tables come from frames, and may come out of the page pool ------------------------------------------ */
 
 static phys_addr_t alloc_table(void *context)
 {
@@ -31,7 +31,7 @@ static phys_addr_t alloc_table(void *context)
 static void free_table(void *context, phys_addr_t table)
 {
     (void)context;
-    frames_free(table, 1);
+    frames_free_reserved(table);
 }
 
 static const struct page_table_source table_source = {.alloc = alloc_table, .free = free_table};

@@ -8,6 +8,7 @@ static const struct shell_command commands[] = {
     {"help", "[command | options]", "list the commands, or explain one", command_help},
     {"map", "[efi | limine | kernel]", "memory maps: firmware's, the Limine entries, the kernel's own", command_map},
     {"stats", "", "figures of the memory manager", command_stats},
+    {"frames", "[map | query ADDRESS | ...]", "the page frames; 'frames help' lists more", command_frames},
     {"alloc", "[N | NB | NK | NM | NG]", "allocate N frames, or bytes from the heap, and fill them", command_alloc},
     {"free", "[ID | all]", "check and free an allocation; without ID: list them", command_free},
     {"peek", "ADDRESS [BYTES]", "show memory at a virtual address", command_peek},

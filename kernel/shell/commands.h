@@ -33,6 +33,8 @@ bool command_map(unsigned argc, char *const *argv);
 /* commands_memory.c */
 bool command_stats(unsigned argc, char *const *argv);
 bool command_peek(unsigned argc, char *const *argv);
+/* commands_frames.c */
+bool command_frames(unsigned argc, char *const *argv);
 /* commands_alloc.c */
 bool command_alloc(unsigned argc, char *const *argv);
 bool command_free(unsigned argc, char *const *argv);

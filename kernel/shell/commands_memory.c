@@ -31,6 +31,11 @@ bool command_stats(unsigned argc, char *const *argv)
     print_bytes("  available", stats.available_physical);
     print_count("  frames in use", stats.pages_allocated, "frames");
     print_count("  longest free run", stats.largest_free_run, "frames");
+    print_count("  free 2 MiB frames", stats.frames_free_2m, "frames");
+    print_count("  free 1 GiB frames", stats.frames_free_1g, "frames");
+    print_count("  in the page pool", stats.frames_reserve, "frames");
+    print_count("  in CPUs' caches", stats.frames_cached, "frames");
+    print_count("  retired", stats.frames_retired, "frames");
     print_bytes("kernel heap", stats.kernel_heap_size);
     print_bytes("  in live blocks", stats.kernel_heap_used);
     print_count("  live blocks", stats.heap_blocks, "blocks");

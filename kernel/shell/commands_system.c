@@ -7,6 +7,7 @@
 #include <neomem/boot_facts.h>
 #include <neomem/console.h>
 #include <neomem/cpu.h>
+#include <neomem/frames_pool.h>
 #include <neomem/io.h>
 #include <neomem/kernel_image.h>
 #include <neomem/options.h>
@@ -35,8 +36,28 @@ static void warn_of_option(void *context, const char *text)
     kprintf("options: %s\n", text);
 }
 
-/* What can still change after start-up changes at once. */
-static void apply_options(void)
+static bool apply_frame_options(void)
+{
+    struct frames_pool *pool = frames_page_pool();
+    uint64_t level = option_number(OPTION_FRAMES_CHECK);
+    enum neo_status status = level != frames_hardening() ? frames_set_hardening((unsigned)level) : NEO_OK;
+    if (status != NEO_OK) {
+        kprintf("options: frames-check: %s, level %u stays\n", neo_status_name(status), frames_hardening());
+        return false;
+    }
+    /* Nobody's wish: the pool may be smaller than the default, on a small machine. */
+    if (pool == NULL || option_source(OPTION_PAGE_POOL) == OPTION_SOURCE_DEFAULT) {
+        return true;
+    }
+    status = frames_pool_set_limit(pool, option_number(OPTION_PAGE_POOL));
+    if (status != NEO_OK) {
+        kprintf("options: page-pool: %s, the limit stays\n", neo_status_name(status));
+    }
+    return status == NEO_OK;
+}
+
+/* What can still change after start-up changes at once. Return: whether it could. */
+static bool apply_options(void)
 {
     static const struct {
         const char *sink;
@@ -49,6 +70,7 @@ static void apply_options(void)
             sink->enabled = option_has_word(OPTION_CONSOLE, sinks[i].word);
         }
     }
+    return apply_frame_options();
 }
 
 static bool set_option(const char *word)
@@ -64,8 +86,7 @@ static bool set_option(const char *word)
     if (!options_set(name, equals + 1, warn_of_option, NULL)) {
         return false;
     }
-    apply_options();
-    return true;
+    return apply_options();
 }
 
 bool command_options(unsigned argc, char *const *argv)

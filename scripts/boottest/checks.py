@@ -12,6 +12,9 @@ KERNEL_WINDOW = (0xFFFFFFFF80000000, 1 << 30)
 HHDM_LOWEST = 0xFFFF800000000000
 HEX = re.compile(r"0x(0|[1-9a-f][0-9a-f]{0,15})")
 
+# A free run of 2^k … 2^(k+1)-1 frames counts under the k-th of these.
+RUN_SIZES = ("4k 8k 16k 32k 64k 128k 256k 512k 1m 2m 4m 8m 16m 32m 64m 128m 256m 512m 1g").split()
+
 # Members of the records that every reader relies on: name -> kind of value.
 MEMBERS = {
     "boot": {"version": str, "build_id": str, "firmware_vendor": str, "firmware_revision": int, "uefi_revision": None,
@@ -22,7 +25,20 @@ MEMBERS = {
                    "attribute": "address"},
     "memmap": {"base": "address", "length": int, "type": int, "type_name": str},
     "lint": {"rule": str, "severity": str, "text": str, "base": "address", "length": int},
-    "stats": {"total_physical": int, "available_physical": int, "kernel_heap_used": int, "pages_allocated": int},
+    "numa": {"node": int, "bytes": int, "free": int, "cpus": str, "distances": str},
+    "stats": {"total_physical": int, "available_physical": int, "kernel_heap_used": int, "pages_allocated": int,
+              "frames_reserve": int, "frames_metadata": int, "frames_retired": int, "frames_cached": int,
+              "frames_free_2m": int, "frames_free_1g": int},
+    "frames": {"total": int, "free": int, "allocated": int, "reserve": int, "metadata": int, "retired": int,
+               "cached": int, "spans": int, "nodes": int, "hardening": int, "longest_run": int,
+               **{f"runs_{n}": int for n in RUN_SIZES}},
+    "frames_zone": {"node": int, "window": str, "total": int, "free": int, "free_2m": int, "free_1g": int,
+                    "reserve": int},
+    "frames_pool": {"name": str, "limit": int, "held": int, "live": int, "low_mark": int, "allocs": int,
+                    "from_pool": int, "frees": int, "failures": int},
+    "frames_bench": {"name": str, "min_cycles": int, "median_cycles": int, "samples": int, "tsc_hz": int,
+                     "hardening": int},
+    "bad_frame": {"phys": "address", "cause": str},
     "test": {"name": str, "result": str, "detail": str},
     "warning": {"text": str},
     "panic": {"text": str, "vector": object, "error_code": object, "rip": object, "cr2": object, "backtrace": list},
@@ -103,6 +119,62 @@ def check_reclaim(scenario, log):
     return wrong
 
 
+def numbers_of_list(text):
+    """"0-2,5" to [0, 1, 2, 5]."""
+    numbers = []
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("-")
+        numbers += range(int(first), int(last or first) + 1)
+    return numbers
+
+
+def check_numa(log):
+    """Every managed byte and every CPU belongs to one node, and each node is 10 from itself."""
+    nodes, stats = log.of_kind("numa"), log.of_kind("stats")
+    if not nodes or [n["node"] for n in nodes] != list(range(len(nodes))):
+        return [f"numa: nodes {[n['node'] for n in nodes]} instead of 0, 1, 2, …"]
+    wrong = []
+    managed = sum(n["bytes"] for n in nodes)
+    if stats and managed != stats[0]["total_physical"]:
+        wrong.append(f"numa: the nodes have {managed} bytes, but {stats[0]['total_physical']} are managed")
+    cpus = sorted(cpu for n in nodes for cpu in numbers_of_list(n["cpus"]))
+    known = log.of_kind("boot")[0]["cpus"] if log.of_kind("boot") else len(cpus)
+    if cpus != list(range(known)):
+        wrong.append(f"numa: CPUs {cpus} instead of each of {known} once")
+    for n in nodes:
+        distances = n["distances"].split(" ")
+        if len(distances) != len(nodes) or distances[n["node"]] != "10" or n["free"] > n["bytes"]:
+            wrong.append(f"numa: node {n['node']} has distances {n['distances']}, {n['free']} of {n['bytes']} bytes free")
+    return wrong[:10]
+
+
+def check_frames(log):
+    """The figures of each `frames` record add up, by themselves and with the zones that follow it."""
+    wrong, zones = [], []
+    for record in reversed(log.records):
+        where = f"line {record.line_number}: {record.kind}"
+        if record.kind == "frames_zone":
+            zones.append(record)
+            if record["free"] > record["total"] or record["free_2m"] * 512 > record["free"] or \
+                    record["free_1g"] * 512 > record["free_2m"]:
+                wrong.append(f"{where}: more free than there is")
+        elif record.kind == "frames_pool" and not record["low_mark"] <= record["held"] <= record["limit"]:
+            wrong.append(f"{where}: held is not between low_mark and limit")
+        elif record.kind == "frames":
+            parts = sum(record[name] for name in ("free", "allocated", "reserve", "metadata", "retired"))
+            if parts != record["total"]:
+                wrong.append(f"{where}: the parts are {parts} frames, but {record['total']} are managed")
+            if sum(zone["total"] for zone in zones) != record["total"]:
+                wrong.append(f"{where}: the zones do not add up to {record['total']} frames")
+            if sum(zone["free"] for zone in zones) != record["free"]:
+                wrong.append(f"{where}: the zones do not add up to {record['free']} free frames")
+            least = sum(record[f"runs_{n}"] << k for k, n in enumerate(RUN_SIZES))
+            if least > record["free"] or record["longest_run"] > record["free"]:
+                wrong.append(f"{where}: the runs have {least} frames or more, but {record['free']} are free")
+            zones = []
+    return wrong[:10]
+
+
 def check_end(log, status):
     ends, tests = log.of_kind("end"), log.of_kind("test")
     if len(ends) != 1:
@@ -131,9 +203,10 @@ def check_common(scenario, log, build_id):
         return wrong
     if expect.boot:
         wrong += check_boot_record(log, build_id) + check_memory_records(scenario, log)
-        wrong += check_reclaim(scenario, log)
+        wrong += check_reclaim(scenario, log) + check_numa(log)
     if expect.finish and scenario.serial != "none":
         wrong += check_end(log, expect.status)
+    wrong += check_frames(log)
     panics, warnings = log.of_kind("panic"), log.of_kind("warning")
     if len(panics) != expect.panics:
         wrong.append(f"{len(panics)} panic records instead of {expect.panics}: {[p['text'] for p in panics][:2]}")

@@ -37,6 +37,18 @@ class Font:
                          >> (row_bytes * 8 - self.width) for y in range(self.height))
             self.glyphs.setdefault(rows, characters[index] if index < len(characters) else UNKNOWN)
         self.glyphs[(0,) * self.height] = " "
+        self._add_squares()
+
+    def _add_squares(self):
+        """The squares of pictures in the text (fbtext.h): two halves read as "\u259a", a large one as "\u2590\u258c"."""
+        gap = self.width // 8
+        whole = (1 << self.width) - 1
+        square = whole - ((1 << gap) - 1)
+        half = (square,) * (self.height // 2 - gap) + (0,) * gap
+        self.glyphs.setdefault(half + half, "\u259a")
+        self.glyphs.setdefault(half + (0,) * len(half), "\u259a")  # nothing in the lower one
+        self.glyphs.setdefault((whole,) * (self.height - gap) + (0,) * gap, "\u2590")
+        self.glyphs.setdefault((square,) * (self.height - gap) + (0,) * gap, "\u258c")
 
     @staticmethod
     def _characters(data, start):

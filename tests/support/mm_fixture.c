@@ -23,6 +23,7 @@ static void expect_no_panic(void);
 void mm_fixture_arena(const struct limine_memmap_entry *map, uint64_t count)
 {
     expect_no_panic();
+    hosted_set_cpu(0);
     require(hosted_arena_reset() == NEO_OK, "no arena");
     for (uint64_t i = 0; i < count; i++) {
         bool is_inside = map[i].base < HOSTED_ARENA_BYTES && map[i].length <= HOSTED_ARENA_BYTES - map[i].base;
@@ -32,12 +33,21 @@ void mm_fixture_arena(const struct limine_memmap_entry *map, uint64_t count)
     }
 }
 
-void mm_fixture_frames(const struct limine_memmap_entry *map, uint64_t count)
+void mm_fixture_frames_expecting(const struct limine_memmap_entry *map, uint64_t count,
+                                 const struct limine_memmap_entry *expected, uint64_t expected_count)
 {
     mm_fixture_arena(map, count);
     require(early_init(map, count) == NEO_OK, "early_init");
-    require(frames_init(map, count) == NEO_OK, "frames_init");
+    require(frames_init_expecting(map, count, expected, expected_count) == NEO_OK, "frames_init_expecting");
+    require(frames_hardening() == 1, "hardening level after the start");
+    (void)frames_set_log(NULL);
+    frames_set_direct_map_end(HOSTED_ARENA_BYTES);
     (void)frames_inject_failure(UINT64_MAX, false);
+}
+
+void mm_fixture_frames(const struct limine_memmap_entry *map, uint64_t count)
+{
+    mm_fixture_frames_expecting(map, count, NULL, 0);
 }
 
 void mm_fixture_one_region(uint64_t nbytes)
@@ -53,6 +63,7 @@ jmp_buf mm_fixture_return;
 static struct {
     char text[4096];
     size_t used;
+    char last[4096]; /* of the panic before, when this one is over */
 } caught;
 
 static void keep(struct console_sink *sink, const char *text, size_t nbytes)
@@ -85,7 +96,11 @@ static void start_catching(void (*stop)(void))
     panic_reset();
     panic_set_hooks(&hooks);
     console_add(&keeper);
-    memset(&caught, 0, sizeof(caught));
+    if (caught.used != 0) {
+        memcpy(caught.last, caught.text, sizeof(caught.last));
+    }
+    memset(caught.text, 0, sizeof(caught.text));
+    caught.used = 0;
 }
 
 static void expect_no_panic(void)
@@ -96,6 +111,11 @@ static void expect_no_panic(void)
 void mm_fixture_arm(void)
 {
     start_catching(come_back);
+}
+
+const char *mm_fixture_panic_text(void)
+{
+    return caught.used != 0 ? caught.text : caught.last;
 }
 
 bool mm_fixture_panicked_with(const char *text)

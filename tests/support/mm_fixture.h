@@ -16,8 +16,12 @@
 /* A fresh machine: empty arena, the usable regions that lie in it opened. Fails the program when the host cannot. */
 void mm_fixture_arena(const struct limine_memmap_entry *map, uint64_t count);
 
-/* The same, and early.h and frames.h started on it. */
+/* The same, and early.h and frames.h started on it: CPU 0 calls, hardening level 1, no log, no failures injected. */
 void mm_fixture_frames(const struct limine_memmap_entry *map, uint64_t count);
+
+/* The same with memory announced for later (frames_init_expecting), in the arena too but not opened. */
+void mm_fixture_frames_expecting(const struct limine_memmap_entry *map, uint64_t count,
+                                 const struct limine_memmap_entry *expected, uint64_t expected_count);
 
 /* Metadata sits where the largest region is; a region with this many bytes is larger than any other in a test's map. */
 void mm_fixture_one_region(uint64_t nbytes);
@@ -29,6 +33,9 @@ extern jmp_buf mm_fixture_return;
 void mm_fixture_arm(void);
 /* Whether the panic that came back contained text; forgets it. Prints the panic when it did not. */
 bool mm_fixture_panicked_with(const char *text);
+
+/* The text of the last panic that came back. */
+const char *mm_fixture_panic_text(void);
 
 /* Run a statement that must panic, with this text in its message. The statement must not change local variables. */
 #define EXPECT_PANIC_TEXT(statement, text) \

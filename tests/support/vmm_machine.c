@@ -2,7 +2,7 @@
 #include "vmm_machine.h"
 
 #include <neomem/early.h>
-#include <neomem/frames.h>
+#include <neomem/frames_pool.h>
 #include <neomem/hosted.h>
 #include <neomem/memory.h>
 #include <stdio.h>
@@ -55,6 +55,7 @@ void vmm_machine_start(void)
             "memory_map_init");
     memory_map_publish(&vmm_machine_map);
     initialize_page_allocator();
+    (void)frames_pool_destroy(frames_page_pool());
     hosted_seed_random(42);
 }
 

@@ -13,7 +13,8 @@
 extern struct memory_map vmm_machine_map;
 extern const struct vmm_segment vmm_machine_segments[VMM_MACHINE_SEGMENTS];
 
-/* Arena, memory map (published), frames; features of the CPU. The kernel's tables are not built yet. */
+/* Arena, memory map (published), frames; features of the CPU. The kernel's tables are not built yet. There is no page pool: where
+ * the allocator has no memory, tables have none. */
 void vmm_machine_start(void);
 /* What vmm_init wants. */
 struct vmm_boot vmm_machine_boot(void);

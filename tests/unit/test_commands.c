@@ -9,6 +9,7 @@
 #include <neomem/console.h>
 #include <neomem/cpu.h>
 #include <neomem/efi_memmap.h>
+#include <neomem/frames_pool.h>
 #include <neomem/io.h>
 #include <neomem/kernel_image.h>
 #include <neomem/memory.h>
@@ -171,7 +172,8 @@ phys_addr_t virt_to_phys(const void *pointer)
 
 void memory_get_stats(struct memory_stats *stats)
 {
-    *stats = (struct memory_stats){1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008, 1009, 1010};
+    *stats = (struct memory_stats){1001, 1002, 1003, 1004, 1005, 1006, 1007, 1008,
+                                   1009, 1010, 1011, 1012, 1013, 1014, 1015, 1016};
 }
 
 /* One readable range, one of device registers; everything else is unmapped. */
@@ -189,6 +191,40 @@ bool vmm_query(virt_addr_t va, struct vm_mapping *out)
         return true;
     }
     return va >= start && va < start + readable_bytes;
+}
+
+/* The page frames: `frames` has a test of its own. */
+static unsigned hardening = 1;
+static enum neo_status frames_status;
+static struct frames_pool page_pool;
+static bool has_page_pool = true;
+
+bool command_frames(unsigned argc, char *const *argv)
+{
+    return argc == 1 || shell_usage(argv[0]);
+}
+
+unsigned frames_hardening(void)
+{
+    return hardening;
+}
+
+enum neo_status frames_set_hardening(unsigned level)
+{
+    assert_int_not_equal(level, hardening);
+    hardening = frames_status == NEO_OK ? level : hardening;
+    return frames_status;
+}
+
+struct frames_pool *frames_page_pool(void)
+{
+    return has_page_pool ? &page_pool : NULL;
+}
+
+enum neo_status frames_pool_set_limit(struct frames_pool *pool, uint64_t limit)
+{
+    pool->stats.limit = frames_status == NEO_OK ? limit : pool->stats.limit;
+    return frames_status;
 }
 
 /* ---- running ---- */
@@ -431,8 +467,11 @@ static void stats(void **state)
 {
     (void)state;
     assert_true(run("stats"));
-    for (unsigned i = 1001; i <= 1010; i++) {
+    for (unsigned i = 1001; i <= 1016; i++) {
         char number[8];
+        if (i == 1012) {
+            continue; /* part of 1009 */
+        }
         snprintf(number, sizeof(number), " %u", i);
         assert_says(number);
     }
@@ -447,6 +486,12 @@ static void stats(void **state)
     assert_record("largest_free_run", "1008");
     assert_record("metadata_bytes", "1009");
     assert_record("reclaimable", "1010");
+    assert_record("frames_reserve", "1011");
+    assert_record("frames_metadata", "1012");
+    assert_record("frames_retired", "1013");
+    assert_record("frames_cached", "1014");
+    assert_record("frames_free_2m", "1015");
+    assert_record("frames_free_1g", "1016");
 }
 
 static void peek(void **state)
@@ -678,6 +723,31 @@ static void changed_options_apply_at_once(void **state)
     assert_true(text.sink.enabled);
 }
 
+static void changed_frame_options_apply_at_once(void **state)
+{
+    (void)state;
+    page_pool.stats.limit = 40; /* a small machine: not the default, and left alone until somebody asks */
+    assert_true(run("options frames-check=3"));
+    assert_int_equal(hardening, 3);
+    assert_int_equal(page_pool.stats.limit, 40);
+    assert_true(run("options page-pool=128"));
+    assert_int_equal(page_pool.stats.limit, 128);
+    assert_false(run("options frames-check=4"));
+    assert_false(run("options page-pool=15"));
+    frames_status = NEO_ERR_NO_MEMORY;
+    assert_false(run("options page-pool=256"));
+    assert_says("options: page-pool: no memory, the limit stays\n");
+    assert_int_equal(page_pool.stats.limit, 128);
+    assert_false(run("options frames-check=2"));
+    assert_says("options: frames-check: no memory, level 3 stays\n");
+    has_page_pool = false;
+    frames_status = NEO_OK;
+    assert_true(run("options page-pool=512"));
+    assert_int_equal(page_pool.stats.limit, 128);
+    has_page_pool = true;
+    hardening = 1;
+}
+
 static void boot(void **state)
 {
     (void)state;
@@ -786,6 +856,7 @@ int main(void)
         cmocka_unit_test_setup(selftests, setup),
         cmocka_unit_test_setup(options, setup),
         cmocka_unit_test_setup(changed_options_apply_at_once, setup),
+        cmocka_unit_test_setup(changed_frame_options_apply_at_once, setup),
         cmocka_unit_test_setup(boot, setup),
         cmocka_unit_test_setup(cpu_and_acpi, setup),
         cmocka_unit_test_setup(small_ones, setup),

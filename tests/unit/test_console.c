@@ -53,6 +53,22 @@ static void test_text_goes_to_enabled_sinks(void **state)
     assert_string_equal(screen.bytes, "one\nthree\n");
 }
 
+static void test_text_for_one_and_for_all_but_one(void **state)
+{
+    (void)state;
+    console_write_to(&screen.sink, "a picture\n", 10);
+    console_write_except(&screen.sink, "characters\n", 11);
+    console_write_except(NULL, "both\n", 5);
+    console_write_to(NULL, "nobody\n", 7);
+    console_write_to(&serial.sink, "{", 1); /* the rule of human lines holds here, too */
+    console_write_except(&screen.sink, "\n", 1);
+    screen.sink.enabled = false;
+    console_write_to(&screen.sink, "unseen", 6);
+    console_write_except(&serial.sink, "unseen", 6);
+    assert_string_equal(screen.bytes, "a picture\nboth\n");
+    assert_string_equal(serial.bytes, "characters\nboth\n {\n");
+}
+
 static void test_records_go_to_takers_only(void **state)
 {
     (void)state;
@@ -361,6 +377,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_text_goes_to_enabled_sinks, reset),
+        cmocka_unit_test_setup(test_text_for_one_and_for_all_but_one, reset),
         cmocka_unit_test_setup(test_records_go_to_takers_only, reset),
         cmocka_unit_test_setup(test_add_remove_find, reset),
         cmocka_unit_test_setup(test_human_lines_never_start_with_a_brace, reset),

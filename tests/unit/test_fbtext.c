@@ -211,6 +211,95 @@ static void picture_beyond_4k_is_doubled(void **state)
     assert_picture(&font_16x32, 2, 160, 45, text, 1, 0, 4);
 }
 
+/* ---- pictures in the text ---- */
+
+/* Type one of the code points of fbtext.h. */
+static void type_square(unsigned code_point)
+{
+    const char text[] = {(char)(0xe0 | code_point >> 12), (char)(0x80 | (code_point >> 6 & 63)),
+                         (char)(0x80 | (code_point & 63)), '\0'};
+    type(text);
+}
+
+/* A rectangle of one colour. */
+static void assert_area(unsigned x, unsigned y, unsigned width, unsigned height, uint32_t colour)
+{
+    for (unsigned i = 0; i < width * height; i++) {
+        if (pixel_at(x + i % width, y + i / width) != colour) {
+            fail_msg("pixel %u,%u is %08x instead of %08x", x + i % width, y + i / width,
+                     pixel_at(x + i % width, y + i / width), colour);
+        }
+    }
+}
+
+static void squares(void **state)
+{
+    (void)state;
+    open_screen(640, 480, 640);
+    const uint32_t *colours_of = terminal.picture_palette;
+    type("\x1b[2;4H"); /* cells start at 24, 16 */
+    type_square(FBTEXT_HALVES + (FBTEXT_PICTURE_BLUE << 4 | FBTEXT_PICTURE_RED));
+    type_square(FBTEXT_LEFT + (FBTEXT_PICTURE_VIOLET << 4));
+    type_square(FBTEXT_RIGHT + (FBTEXT_PICTURE_VIOLET << 4));
+    assert_area(24, 16, 7, 7, colours_of[FBTEXT_PICTURE_BLUE]);
+    assert_area(24, 24, 7, 7, colours_of[FBTEXT_PICTURE_RED]);
+    assert_area(24, 23, 8, 1, PAPER);
+    assert_area(24, 31, 24, 1, PAPER);
+    assert_area(31, 16, 1, 16, PAPER);
+    assert_area(32, 16, 15, 15, colours_of[FBTEXT_PICTURE_VIOLET]); /* no gap in the middle */
+    assert_area(47, 16, 1, 16, PAPER);
+    type("\x1b[2;4H\x1b[m"); /* the cursor frames a square, and leaves nothing behind */
+    assert_area(24, 16, 7, 7, colours_of[FBTEXT_PICTURE_BLUE]);
+    assert_area(24, 31, 8, 1, INK);
+    type("\x1b[1;1H");
+    assert_area(24, 31, 8, 1, PAPER);
+    type("\x1b[99;1H\n"); /* they scroll as text does */
+    assert_area(24, 0, 7, 7, colours_of[FBTEXT_PICTURE_BLUE]);
+    assert_area(32, 0, 15, 15, colours_of[FBTEXT_PICTURE_VIOLET]);
+    type("\x1b[1;4Hx");
+    assert_cell(&font_8x16, 1, 0, 3, 'x', INK, PAPER);
+}
+
+static void squares_of_large_fonts(void **state)
+{
+    (void)state;
+    open_screen(5120, 2880, 5120); /* 16x32, doubled */
+    const uint32_t *colours_of = terminal.picture_palette;
+    type_square(FBTEXT_HALVES + (FBTEXT_PICTURE_SCALE << 4 | FBTEXT_PICTURE_FAINT));
+    type_square(FBTEXT_RIGHT + (FBTEXT_PICTURE_WHITE << 4));
+    type("\n");
+    assert_area(0, 0, 28, 28, colours_of[FBTEXT_PICTURE_SCALE]);
+    assert_area(0, 28, 32, 4, PAPER);
+    assert_area(0, 32, 28, 28, colours_of[FBTEXT_PICTURE_FAINT]);
+    assert_area(32, 0, 28, 60, colours_of[FBTEXT_PICTURE_WHITE]);
+    assert_area(60, 0, 4, 64, PAPER);
+}
+
+/* Every square that can be typed is painted, in its own colours; those around the blocks are no squares. */
+static void every_square(void **state)
+{
+    (void)state;
+    open_screen(640, 480, 640);
+    for (unsigned code_point = FBTEXT_HALVES; code_point < FBTEXT_PICTURE_END; code_point++) {
+        type("\x1b[3;3H");
+        type_square(code_point);
+        assert_area(16, 32, 7, 7, terminal.picture_palette[code_point >> 4 & 15]);
+        bool is_halves = code_point < FBTEXT_LEFT;
+        assert_area(16, 40, 7, 7, terminal.picture_palette[is_halves ? code_point & 15 : code_point >> 4 & 15]);
+    }
+    for (unsigned i = 0; i < FBTEXT_PICTURE_COLOURS; i++) {
+        for (unsigned j = 0; j < i; j++) {
+            assert_int_not_equal(terminal.picture_palette[i], terminal.picture_palette[j]);
+        }
+    }
+    type("\x1b[3;3H");
+    type_square(FBTEXT_HALVES - 1);
+    assert_cell(&font_8x16, 1, 2, 2, 0xfffd, INK, PAPER);
+    type("\x1b[3;3H");
+    type_square(FBTEXT_PICTURE_END);
+    assert_cell(&font_8x16, 1, 2, 2, 0xfffd, INK, PAPER);
+}
+
 static void full_screen_scrolls(void **state)
 {
     (void)state;
@@ -732,6 +821,9 @@ int main(void)
         cmocka_unit_test(picture_4k),
         cmocka_unit_test(picture_beyond_4k_is_doubled),
         cmocka_unit_test(full_screen_scrolls),
+        cmocka_unit_test(squares),
+        cmocka_unit_test(squares_of_large_fonts),
+        cmocka_unit_test(every_square),
         cmocka_unit_test(every_glyph_of_both_fonts),
         cmocka_unit_test(nothing_is_read),
         cmocka_unit_test(only_changed_cells_are_painted),

@@ -1,41 +1,15 @@
-/* test_frames_maps.c — the frame allocator on odd memory maps: many regions, single frames, holes, the end of the address
- * space; and growing while frames are in use. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdlib.h>
-
-#include <cmocka.h>
+/* test_frames_maps.c — the frame allocator on odd memory maps: refused ones, tiny machines, holes; what is listed; and that
+ * frames_check sees damage. */
+#include "frames_started.h"
 
 #include <neomem/early.h>
-#include <neomem/frames.h>
-#include <neomem/hosted.h>
-#include <neomem/memory.h>
 
 #include "frames_internal.h"
-
-#include "tests/support/mm_fixture.h"
-
-static struct frames_stats stats_now(void)
-{
-    struct frames_stats stats;
-    frames_get_stats(&stats);
-    assert_int_equal(stats.total, stats.free + stats.reserve + stats.allocated + stats.metadata);
-    assert_int_equal(frames_check(), NEO_OK);
-    return stats;
-}
-
-static uint64_t alloc_one(void)
-{
-    return frames_alloc(1, 1, 0, FRAMES_ANYWHERE);
-}
 
 /* ---- maps ------------------------------------------------------------------------------------------------------- */
 
 static enum neo_status start(const struct limine_memmap_entry *map, uint64_t count)
 {
-    mm_fixture_arena(map, 0);
     struct limine_memmap_entry metadata = USABLE(MIB(64), MIB(1));
     mm_fixture_arena(&metadata, 1);
     if (early_init(map, count) != NEO_OK) {
@@ -66,6 +40,18 @@ static void test_refused_maps(void **state)
     assert_int_equal(start(across, 2), NEO_ERR_INVALID);
 }
 
+static void test_refused_expectations(void **state)
+{
+    (void)state;
+    struct limine_memmap_entry map[] = {USABLE(MIB(64), MIB(1))};
+    struct limine_memmap_entry unaligned[] = {{MIB(80) + 1, MIB(1), LIMINE_MEMMAP_BOOTLOADER_RECLAIMABLE}};
+    mm_fixture_arena(map, 1);
+    assert_int_equal(early_init(map, 1), NEO_OK);
+    assert_int_equal(frames_init_expecting(map, 1, unaligned, 1), NEO_ERR_INVALID);
+    assert_true(early_is_active());
+    assert_int_equal(frames_init(map, 1), NEO_OK);
+}
+
 /* Entries of other types and empty ones lie between and mean nothing. */
 static void test_other_entries_are_passed_over(void **state)
 {
@@ -76,53 +62,8 @@ static void test_other_entries_are_passed_over(void **state)
                                         USABLE(MIB(3), 0),
                                         USABLE(MIB(64), MIB(1))};
     assert_int_equal(start(map, 5), NEO_OK);
-    assert_int_equal(stats_now().total, 257);
-    assert_int_equal(stats_now().spans, 2);
-}
-
-#define MANY 5000u
-
-/*   5,000 regions of one frame, two frames apart, up to the end of the physical address space, and one of 1 MiB */
-static void test_five_thousand_regions(void **state)
-{
-    (void)state;
-    struct limine_memmap_entry *map = calloc(MANY + 1, sizeof(*map));
-    map[0] = (struct limine_memmap_entry)USABLE(MIB(64), MIB(1));
-    for (uint64_t i = 0; i < MANY; i++) {
-        map[i + 1] =
-            (struct limine_memmap_entry)USABLE(PHYS_ADDR_LIMIT - (MANY - i) * 2 * PAGE_SIZE + PAGE_SIZE, PAGE_SIZE);
-    }
-    assert_int_equal(start(map, MANY + 1), NEO_OK);
-    struct frames_stats stats = stats_now();
-    assert_int_equal(stats.total, 256 + MANY);
-    assert_int_equal(stats.spans, MANY + 1);
-    /* 24 bytes and one word for each region and the summary: by the memory there is, not by the addresses. */
-    assert_in_range(stats.metadata, 1, 42);
-    assert_int_equal(frames_alloc(2, 1, GIB(1), FRAMES_ANYWHERE), FRAMES_NONE);
-    for (uint64_t i = 0; i < MANY; i++) {
-        assert_int_equal(frames_alloc(1, 1, GIB(1), FRAMES_ANYWHERE), PHYS_ADDR_LIMIT - PAGE_SIZE - i * 2 * PAGE_SIZE);
-    }
-    assert_int_equal(frames_alloc(1, 1, GIB(1), FRAMES_ANYWHERE), FRAMES_NONE);
-    (void)stats_now();
-    for (uint64_t i = 0; i < MANY; i++) {
-        frames_free(PHYS_ADDR_LIMIT - PAGE_SIZE - i * 2 * PAGE_SIZE, 1);
-    }
-    assert_int_equal(stats_now().allocated, 0);
-    EXPECT_PANIC_TEXT(frames_free(PHYS_ADDR_LIMIT - 2 * PAGE_SIZE, 1), "no memory of this allocator");
-    EXPECT_PANIC_TEXT(frames_free(PHYS_ADDR_LIMIT - PAGE_SIZE, 2), "runs out of the memory");
-    free(map);
-}
-
-/* Only single frames: no room for the bitmap anywhere. */
-static void test_too_small_for_the_bitmap(void **state)
-{
-    (void)state;
-    struct limine_memmap_entry *map = calloc(MANY, sizeof(*map));
-    for (uint64_t i = 0; i < MANY; i++) {
-        map[i] = (struct limine_memmap_entry)USABLE(MIB(64) + i * 2 * PAGE_SIZE, PAGE_SIZE);
-    }
-    assert_int_equal(start(map, MANY), NEO_ERR_NO_MEMORY);
-    free(map);
+    assert_int_equal(figures().total, 257);
+    assert_int_equal(figures().spans, 2);
 }
 
 /* One frame is enough to start, and leaves nothing. */
@@ -131,10 +72,26 @@ static void test_one_frame_machine(void **state)
     (void)state;
     struct limine_memmap_entry map[] = {USABLE(MIB(64), PAGE_SIZE)};
     assert_int_equal(start(map, 1), NEO_OK);
-    assert_int_equal(stats_now().total, 1);
-    assert_int_equal(stats_now().metadata, 1);
-    assert_int_equal(alloc_one(), FRAMES_NONE);
-    assert_int_equal(frames_alloc_reserved(), FRAMES_NONE);
+    assert_int_equal(figures().total, 1);
+    assert_int_equal(figures().metadata, 1);
+    assert_int_equal(frames_alloc_one(), FRAMES_NONE);
+    assert_int_equal(frames_alloc_2m(), FRAMES_NONE);
+    assert_int_equal(frames_longest_free_run(), 0);
+}
+
+/* Frame 0 is a frame like any other. */
+static void test_frame_zero(void **state)
+{
+    (void)state;
+    struct limine_memmap_entry map[] = {USABLE(0, PAGE_SIZE), USABLE(MIB(64), MIB(1))};
+    mm_fixture_frames(map, 2);
+    assert_int_equal(frames_state(0), FRAMES_STATE_FREE);
+    assert_int_equal(frames_alloc(1, 1, 0, PAGE_SIZE), 0);
+    assert_true(frames_is_allocated(0));
+    assert_int_equal(frames_alloc(1, 1, 0, PAGE_SIZE), FRAMES_NONE);
+    frames_free(0, 1);
+    EXPECT_PANIC_TEXT(frames_free(0, 1), "double free");
+    assert_int_equal(figures().allocated, 0);
 }
 
 /*   64 MiB             1 TiB - 1 MiB
@@ -144,78 +101,10 @@ static void test_hole_costs_nothing(void **state)
     (void)state;
     struct limine_memmap_entry map[] = {USABLE(MIB(64), MIB(1)), USABLE(GIB(1024) - MIB(1), MIB(1))};
     mm_fixture_frames(map, 2);
-    assert_int_equal(stats_now().metadata, 1);
+    assert_int_equal(figures().metadata, 1);
 }
 
-/* ---- growing ------------------------------------------------------------------------------------------------------ */
-
-/*   64 MiB   65   66   67   68          80 MiB          before: two spans with a hole, some frames in use
- *   |#####u##|    |u####|               |#######|
- *            |####|     |########|                      added: the hole, and what follows; then one span of both */
-static void test_add_joins_spans(void **state)
-{
-    (void)state;
-    struct limine_memmap_entry map[] = {USABLE(MIB(64), MIB(1)), USABLE(MIB(66), MIB(1)), USABLE(MIB(80), MIB(2))};
-    struct limine_memmap_entry added[] = {USABLE(MIB(65), MIB(1)), USABLE(MIB(67), MIB(13))};
-    mm_fixture_frames(map, 3);
-    assert_int_equal(hosted_arena_open(MIB(65), MIB(1)), NEO_OK);
-    assert_int_equal(hosted_arena_open(MIB(67), MIB(13)), NEO_OK);
-    phys_addr_t used_low = frames_alloc(7, 1, MIB(64), MIB(65));
-    phys_addr_t used_middle = frames_alloc(1, 1, MIB(66), MIB(66) + PAGE_SIZE);
-    struct frames_stats before = stats_now();
-
-    assert_int_equal(frames_add(added, 2), NEO_OK);
-    struct frames_stats after = stats_now();
-    assert_int_equal(after.spans, 1);
-    assert_int_equal(after.total, before.total + 14 * 256);
-    assert_int_equal(after.allocated, before.allocated);
-    assert_true(frames_is_allocated(used_low) && frames_is_allocated(used_low + 6 * PAGE_SIZE));
-    assert_int_equal(frames_state(used_low - PAGE_SIZE), FRAMES_STATE_FREE);
-    assert_true(frames_is_allocated(used_middle));
-    assert_int_equal(frames_state(MIB(65)), FRAMES_STATE_FREE);
-    /* Across what used to be borders. */
-    assert_int_not_equal(frames_alloc(14 * 256, 1, MIB(66) + PAGE_SIZE, MIB(80) + PAGE_SIZE), FRAMES_NONE);
-    frames_free(used_low, 7);
-    frames_free(used_middle, 1);
-    (void)stats_now();
-}
-
-/* Managed frames keep their state; the union is what counts. */
-static void test_add_again_changes_nothing(void **state)
-{
-    (void)state;
-    struct limine_memmap_entry map[] = {USABLE(MIB(64), MIB(4))};
-    mm_fixture_frames(map, 1);
-    phys_addr_t pa = alloc_one();
-    struct frames_stats before = stats_now();
-    assert_int_equal(frames_add(map, 1), NEO_OK);
-    assert_int_equal(frames_add_range(MIB(65), MIB(1)), NEO_OK);
-    struct frames_stats after = stats_now();
-    assert_memory_equal(&before, &after, sizeof(before));
-    assert_int_equal(hosted_arena_open(MIB(68), MIB(1)), NEO_OK);
-    assert_int_equal(frames_add_range(MIB(64), MIB(5)), NEO_OK);
-    assert_int_equal(stats_now().total, 5 * 256);
-    assert_int_equal(stats_now().allocated, 1);
-    assert_true(frames_is_allocated(pa));
-}
-
-static void test_add_refuses(void **state)
-{
-    (void)state;
-    struct limine_memmap_entry map[] = {USABLE(MIB(64), MIB(4))};
-    mm_fixture_frames(map, 1);
-    struct frames_stats before = stats_now();
-    assert_int_equal(frames_add_range(MIB(80), 0), NEO_ERR_INVALID);
-    assert_int_equal(frames_add_range(MIB(80) + 1, PAGE_SIZE), NEO_ERR_INVALID);
-    assert_int_equal(frames_add_range(MIB(80), PAGE_SIZE + 1), NEO_ERR_INVALID);
-    assert_int_equal(frames_add_range(PHYS_ADDR_LIMIT, PAGE_SIZE), NEO_ERR_INVALID);
-    assert_int_equal(frames_add_range(MIB(80), UINT64_MAX - 4095), NEO_ERR_INVALID);
-    while (alloc_one() != FRAMES_NONE) {
-    }
-    assert_int_equal(frames_add_range(MIB(80), MIB(1)), NEO_ERR_NO_MEMORY);
-    assert_int_equal(stats_now().total, before.total);
-    assert_int_equal(frames_state(MIB(80)), FRAMES_STATE_FOREIGN);
-}
+/* ---- lists -------------------------------------------------------------------------------------------------------- */
 
 static void count_span(void *context, phys_addr_t base, uint64_t nbytes)
 {
@@ -237,61 +126,104 @@ static void test_spans_are_listed(void **state)
     assert_int_equal(sums[2], 2);
 }
 
-/* The check itself: every invariant broken once. */
+struct chunk_list {
+    struct frames_chunk_info chunks[8];
+    unsigned count;
+};
+
+static void note_chunk(void *context, const struct frames_chunk_info *chunk)
+{
+    struct chunk_list *list = context;
+    assert_true(list->count < ARRAY_COUNT(list->chunks));
+    list->chunks[list->count++] = *chunk;
+}
+
+/*   0   1   2 MiB  4        6        8        10 MiB
+ *   |   |####|     | 3 used | 2 MiB  |  free m|  */
+static void test_chunks_are_listed(void **state)
+{
+    (void)state;
+    struct limine_memmap_entry map[] = {USABLE(MIB(1), MIB(1)), USABLE(MIB(4), MIB(6))};
+    mm_fixture_frames(map, 2);
+    assert_int_equal(frames_alloc(3, 1, MIB(4), MIB(6)), MIB(4));
+    assert_int_equal(frames_alloc(512, 512, MIB(6), MIB(8)), MIB(6));
+    assert_int_equal(frames_retire(MIB(1), NULL), NEO_OK);
+    struct chunk_list list = {.count = 0};
+    frames_drain();
+    frames_for_each_chunk(note_chunk, &list);
+    assert_int_equal(list.count, 4);
+    const struct frames_chunk_info *chunk = list.chunks;
+    assert_true(chunk[0].base == 0 && chunk[0].present == 256 && chunk[0].retired == 1 && !chunk[0].is_whole);
+    assert_true(chunk[1].base == MIB(4) && chunk[1].present == 512 && !chunk[1].is_whole);
+    assert_true(chunk[2].base == MIB(6) && chunk[2].present == 512 && chunk[2].free == 0 && chunk[2].is_whole);
+    assert_true(chunk[3].base == MIB(8) && chunk[3].present == 512 && chunk[3].has_metadata);
+    uint64_t free = 0;
+    for (unsigned i = 0; i < 4; i++) {
+        free += chunk[i].free;
+    }
+    assert_int_equal(free, figures().free);
+    uint64_t runs[64];
+    uint64_t longest = frames_count_free_runs(runs);
+    assert_int_equal(longest, frames_longest_free_run());
+    assert_true(longest >= 256 && runs[8] >= 1);
+}
+
+/* ---- the check itself ----------------------------------------------------------------------------------------------- */
+
 static void test_check_sees_damage(void **state)
 {
     (void)state;
-    struct limine_memmap_entry map[] = {USABLE(MIB(1), 3 * PAGE_SIZE), USABLE(MIB(64), MIB(2))};
-    static const struct frames_table none;
-    static uint64_t block[1024];
-    struct frames_table table;
-    mm_fixture_arena(map, 2);
-    assert_int_equal(frames_layout_measure(&table, &none, map, 2), 515);
-    assert_true(table.block_bytes <= sizeof(block));
-    frames_layout_build(&table, block, &none, map, 2);
-    assert_true(frames_table_is_sound(&table, 515, 515));
-    assert_false(frames_table_is_sound(&table, 514, 515));
-    assert_false(frames_table_is_sound(&table, 515, 514));
-    uint64_t *const words[] = {&table.spans[0].nframes,
-                               &table.spans[0].first_bit,
-                               &table.spans[1].first_bit,
-                               &table.level[0][0],
-                               &table.level[0][8],
-                               &table.level[1][0],
-                               &table.nbits,
-                               &table.level_words[1]};
+    struct limine_memmap_entry map[] = {USABLE(MIB(63), 3 * PAGE_SIZE), USABLE(MIB(64), MIB(8))};
+    struct frames_place edge;
+    struct frames_place whole;
+    mm_fixture_frames(map, 2);
+    assert_int_equal(frames_check(), NEO_OK);
+    assert_true(frames_locate(MIB(63) >> PAGE_SHIFT, &edge) && frames_locate(MIB(66) >> PAGE_SHIFT, &whole));
+    atomic_word *const words[] = {&chunk_line(edge.arena, edge.chunk)[0], /* a frame that is not managed reads free */
+                                  &frames_.total,
+                                  &frames_.metadata,
+                                  &frames_.retired,
+                                  &frames_.taken,
+                                  &whole.arena->whole.level1[0],
+                                  &whole.arena->whole.level2[0]};
     for (unsigned i = 0; i < ARRAY_COUNT(words); i++) {
-        uint64_t saved = *words[i];
-        *words[i] ^= 1ull << 40;
-        assert_false(frames_table_is_sound(&table, 515, 515));
-        *words[i] = saved;
+        uint64_t saved = word_load(words[i]);
+        word_store(words[i], saved ^ (i == 0 ? 1u << 20 : 1u));
+        assert_int_equal(frames_check(), NEO_ERR_CORRUPT);
+        word_store(words[i], saved);
+        assert_int_equal(frames_check(), NEO_OK);
     }
-    table.spans[0].nframes = 0;
-    assert_false(frames_table_is_sound(&table, 515, 515));
-    table.spans[0].nframes = 3;
-    /* Out of order. */
-    pfn_t base = table.spans[1].base;
-    table.spans[1].base = 192;
-    assert_false(frames_table_is_sound(&table, 515, 515));
-    table.spans[1].base = base;
-    /* A used frame that is metadata, a free one, one that is not managed. */
-    frames_table_set_used(&table, table.spans[1].first_bit, 2);
-    assert_true(frames_table_range_is_used(&table, MIB(64), 2 * PAGE_SIZE));
-    assert_true(frames_table_range_is_used(&table, MIB(64), 0));
-    assert_false(frames_table_range_is_used(&table, MIB(64), 3 * PAGE_SIZE));
-    assert_false(frames_table_range_is_used(&table, MIB(63), PAGE_SIZE));
-    frames_table_set_free(&table, table.spans[1].first_bit, 2);
-    assert_true(frames_table_is_sound(&table, 515, 515));
+    static const uint8_t states[] = {CHUNK_SPLIT, CHUNK_ABSENT, CHUNK_WHOLE | CHUNK_EDGE, CHUNK_WHOLE | CHUNK_BAD, 7};
+    for (unsigned i = 0; i < ARRAY_COUNT(states); i++) {
+        byte_store(&whole.arena->state[whole.chunk], states[i]);
+        assert_int_equal(frames_check(), NEO_ERR_CORRUPT);
+        byte_store(&whole.arena->state[whole.chunk], CHUNK_WHOLE);
+    }
+    /* A frame twice in a cache. */
+    phys_addr_t pa = frames_alloc_one();
+    phys_addr_t other = frames_alloc_one();
+    frames_free(pa, 1);
+    frames_free(other, 1);
+    struct frames_cpu *cpu = frames_cpu_of(0);
+    assert_int_equal(frames_check(), NEO_OK);
+    phys_addr_t saved = cpu->hot;
+    cpu->hot = cpu->hot == FRAMES_NONE || cpu->held == 0 ? MIB(66) : cpu->stack[1];
+    assert_int_equal(frames_check(), NEO_ERR_CORRUPT);
+    cpu->hot = saved;
+    assert_int_equal(figures().allocated, 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused_maps),          cmocka_unit_test(test_other_entries_are_passed_over),
-        cmocka_unit_test(test_five_thousand_regions), cmocka_unit_test(test_too_small_for_the_bitmap),
-        cmocka_unit_test(test_one_frame_machine),     cmocka_unit_test(test_hole_costs_nothing),
-        cmocka_unit_test(test_add_joins_spans),       cmocka_unit_test(test_add_again_changes_nothing),
-        cmocka_unit_test(test_add_refuses),           cmocka_unit_test(test_spans_are_listed),
+        cmocka_unit_test(test_refused_maps),
+        cmocka_unit_test(test_refused_expectations),
+        cmocka_unit_test(test_other_entries_are_passed_over),
+        cmocka_unit_test(test_one_frame_machine),
+        cmocka_unit_test(test_frame_zero),
+        cmocka_unit_test(test_hole_costs_nothing),
+        cmocka_unit_test(test_spans_are_listed),
+        cmocka_unit_test(test_chunks_are_listed),
         cmocka_unit_test(test_check_sees_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,12 +44,14 @@ static void test_misuse_is_named(void **state)
     char *a = kmalloc(100);
     char *b = kmalloc(100);
     char *c = kmalloc(100);
+    /* So that no block of pages begins where the heap's own memory ends. */
+    void *gap = allocate_pages(3);
     char *large = kmalloc(10000);
     struct heap_stats before = stats_now();
     expect_kfree_panic(a + 16, "not the start of a block");
     expect_kfree_panic(a + 8, "not the start of a block");
     expect_kfree_panic(local, "not a block of the heap");
-    expect_kfree_panic(phys_to_virt(MIB(2)), "not a block of the heap");
+    expect_kfree_panic(phys_to_virt(MIB(25) - PAGE_SIZE), "not a block of the heap");
     expect_kfree_panic(large + 16, "not a block of the heap");
     expect_kfree_panic(large + 4096, "not a block of the heap");
     expect_kfree_panic((void *)(uintptr_t)8, "not a block of the heap");
@@ -71,6 +73,7 @@ static void test_misuse_is_named(void **state)
     kfree(large);
     expect_kfree_panic(large, "not a block of the heap");
     expect_krealloc_panic(a, 5, "free already (double free)");
+    free_pages(gap, 3);
 }
 
 static void test_panics_name_block_and_caller(void **state)

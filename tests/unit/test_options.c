@@ -72,6 +72,8 @@ static void test_defaults(void **state)
     assert_true(option_number(OPTION_SEED) == 0);
     assert_true(option_number(OPTION_HEAP_MB) == HEAP_SIZE_MB);
     assert_false(option_flag(OPTION_LOW_MEMORY));
+    assert_true(option_number(OPTION_FRAMES_CHECK) == FRAMES_HARDENING);
+    assert_true(option_number(OPTION_PAGE_POOL) == PAGE_POOL_SIZE);
     for (unsigned id = 0; id < OPTION_COUNT; id++) {
         assert_int_equal(option_source((enum option_id)id), OPTION_SOURCE_DEFAULT);
         assert_int_equal(option_is_set((enum option_id)id), id != OPTION_SEED);

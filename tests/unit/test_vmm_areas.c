@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include <neomem/arch.h>
-#include <neomem/frames.h>
+#include <neomem/frames_pool.h>
 #include <neomem/hosted.h>
 #include <neomem/memory.h>
 
@@ -267,6 +267,33 @@ static void test_random_areas(void **state)
     assert_in_range(after.record_frames, 1, 2);
 }
 
+/* The page pool is for this: tables when the allocator has nothing left. */
+static void test_tables_come_out_of_the_page_pool(void **state)
+{
+    (void)state;
+    struct frames_pool_stats stats;
+    uint64_t tables = vmm_machine_stats().table_frames;
+    vmm_unmap_phys(vmm_map_phys(1ull << 38, PAGE_SIZE, VM_READ_WRITE, VM_UNCACHED)); /* there is a free area record */
+    assert_int_equal(frames_page_pool_init(), NEO_OK);
+    void *windows[20];
+    (void)frames_inject_failure(0, true);
+    for (unsigned i = 0; i < ARRAY_COUNT(windows); i++) { /* a window of 1 GiB and a page needs a table of its own */
+        windows[i] = vmm_map_phys(1ull << 38, GIB(1) + PAGE_SIZE, VM_READ_WRITE, VM_UNCACHED);
+        assert_non_null(windows[i]);
+    }
+    (void)frames_inject_failure(UINT64_MAX, false);
+    frames_pool_get_stats(frames_page_pool(), &stats);
+    assert_true(stats.from_pool >= ARRAY_COUNT(windows));
+    assert_int_equal(stats.held, stats.limit - stats.from_pool);
+    for (unsigned i = 0; i < ARRAY_COUNT(windows); i++) {
+        vmm_unmap_phys(windows[i]);
+    }
+    frames_pool_get_stats(frames_page_pool(), &stats);
+    assert_int_equal(stats.held, stats.limit); /* the tables went where they came from */
+    assert_int_equal(frames_pool_destroy(frames_page_pool()), 0);
+    assert_int_equal(vmm_machine_stats().table_frames, tables);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -277,6 +304,7 @@ int main(void)
         cmocka_unit_test(test_map_phys),
         cmocka_unit_test(test_map_phys_refuses),
         cmocka_unit_test(test_areas_without_memory),
+        cmocka_unit_test(test_tables_come_out_of_the_page_pool),
         cmocka_unit_test(test_random_areas),
     };
     return cmocka_run_group_tests(tests, start, NULL);

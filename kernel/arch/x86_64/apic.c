@@ -27,6 +27,7 @@
 #define X2APIC_MSR_BASE 0x800u
 #define X2APIC_MSR_ICR 0x830u
 #define APIC_BASE_BSP (1ull << 8)
+#define CPUID_TOPOLOGY 0x0Bu
 
 #define IOAPIC_SELECT 0u
 #define IOAPIC_WINDOW 4u /* in 32-bit words */
@@ -48,6 +49,18 @@ enum cpu_lapic_mode cpu_lapic_mode(phys_addr_t *registers)
     }
     *registers = base & 0x000FFFFFFFFFF000ull;
     return CPU_LAPIC_MMIO;
+}
+
+uint32_t cpu_apic_id(void)
+{
+    /* Leaf 0Bh counts only when its first level has threads (SDM vol. 2A, CPUID). */
+    if (x86_cpuid(0, 0).eax >= CPUID_TOPOLOGY) {
+        struct cpuid_result level = x86_cpuid(CPUID_TOPOLOGY, 0);
+        if ((level.ebx & 0xFFFFu) != 0) {
+            return level.edx;
+        }
+    }
+    return x86_cpuid(1, 0).ebx >> 24;
 }
 
 static uint32_t lapic_read(volatile uint32_t *registers, uint32_t offset)

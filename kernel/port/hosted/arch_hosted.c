@@ -43,6 +43,14 @@ unsigned arch_cpu_id(void)
     return cpu_number_plus_1 - 1;
 }
 
+void hosted_set_cpu(unsigned number)
+{
+    unsigned seen = atomic_load(&cpus_seen);
+    while (seen <= number && !atomic_compare_exchange_weak(&cpus_seen, &seen, number + 1)) {
+    }
+    cpu_number_plus_1 = number + 1;
+}
+
 arch_irq_state_t arch_irq_save(void)
 {
     arch_irq_state_t state = interrupts_disabled ? 0 : 1;
