@@ -22,6 +22,7 @@ SCREEN ?=
 FUZZ_SECONDS ?= 600
 FUZZ_SHORT_RUNS ?= 20000
 MODEL_OPERATIONS ?= 300000
+MODEL_LONG ?= 10000000
 JOBS ?= 2
 
 MAKEFLAGS += --no-builtin-rules
@@ -55,7 +56,7 @@ PREFIX_MAP = -ffile-prefix-map=$(abspath $(BUILD))/gen=gen -ffile-prefix-map=$(B
 FREESTANDING = -ffreestanding -nostdinc -isystem $(COMPILER_INCLUDE) -Iinclude -fno-strict-aliasing -fno-common -fvisibility=hidden \
 	-mno-red-zone -mgeneral-regs-only -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -MMD -MP $(PREFIX_MAP) $(KNOBS)
 # Speed on the paths of every allocation, size everywhere else.
-HOT_SRCS := $(addprefix kernel/mm/,$(addprefix frames,.c _cpu.c _free.c _run.c _line.c _chunk.c _set.c _search.c) \
+HOT_SRCS := $(addprefix kernel/mm/,$(addprefix frames,.c _cpu.c _free.c _run.c _line.c _chunk.c _set.c _search.c _shared.c) \
 	heap.c heap_store.c heap_large.c kmalloc.c pages.c page_table.c page_table_walk.c vmm.c vmm_areas.c) \
 	$(addprefix kernel/lib/,string.c bitmap.c rbtree.c sort.c)
 KERNEL_OPTIMISE = $(if $(filter $(HOT_SRCS),$<),-O2,-Os)
@@ -241,11 +242,12 @@ UNIT_test_frames_requests := $(MM_FRAMES)
 UNIT_test_frames_retire := $(MM_FRAMES)
 UNIT_test_frames_grow := $(MM_FRAMES)
 UNIT_test_frames_hardening := $(MM_FRAMES)
+UNIT_test_frames_double := $(MM_FRAMES)
 UNIT_test_frames_nodes := $(MM_FRAMES)
 UNIT_test_frames_windows := $(MM_FRAMES)
 UNIT_test_frames_many := $(MM_FRAMES)
 MODEL_model_frames := $(addprefix tests/support/,frames_machine.c frames_model.c frames_model_alloc.c frames_model_free.c frames_model_memory.c \
-	naive_frames.c) $(MM_FRAMES)
+	frames_model_rules.c naive_frames.c) $(MM_FRAMES)
 MM_TABLES := kernel/mm/page_table.c kernel/mm/page_table_walk.c $(MM_FRAMES)
 UNIT_test_pte :=
 UNIT_test_page_table := $(MM_TABLES)
@@ -336,6 +338,13 @@ test-unit: $(patsubst %,$(BUILD)/tests/%,$(UNIT_TESTS)) ## host unit tests under
 	$(Q)scripts/run_host_tests.sh unit $^
 test-model: $(patsubst %,$(BUILD)/tests/%,$(MODEL_TESTS)) ## random operations against naive references
 	$(Q)MODEL_OPERATIONS=$(MODEL_OPERATIONS) scripts/run_host_tests.sh model $^
+# The same without sanitizers, which finds what takes many operations.
+$(BUILD)/model_frames_long: $(patsubst %,$(BUILD)/host-obj/%.o,tests/model/model_frames.c $(MODEL_model_frames))
+	$(call say,LINK,$@)
+	$(Q)$(CC) $^ -o $@
+.PHONY: model-long
+model-long: $(BUILD)/model_frames_long ## the frame allocator's model at length: MODEL_LONG=10000000 SEED=1
+	$(Q)$< $(MODEL_LONG) $(SEED)
 test-fuzz: $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_TARGETS)) ## every fuzz target over its kept corpus, then a short run
 	$(Q)FUZZ_RUNS=$(FUZZ_SHORT_RUNS) scripts/run_host_tests.sh fuzz $^
 fuzz: $(BUILD)/ilv/ilv $(patsubst %,$(BUILD)/fuzz/%,$(FUZZ_TARGETS)) ## long: FUZZ_SECONDS=600 for each fuzz target and for interleavings

@@ -3,9 +3,10 @@
 
     run_mutants.py --build FOLDER [--workers N] [--sample] [--only NAME] [--write docs/testing.md]
 
-The bugs: tests/mutants/mutants.toml. The judges, cheapest first: unit tests of the page frame allocator, its model, the stepper
-(every instruction interrupted), the interleaving checker. A mutant that does not compile proves nothing: that is an error.
-First all judges see the tree without a bug: they must find nothing. --sample: three bugs, each with the one judge named there.
+The bugs: tests/mutants/mutants.toml. The judges, cheapest first: unit tests of the page frame allocator, its model, the
+stepper (every instruction interrupted), the interleaving checker. A mutant that does not compile proves nothing: that is
+an error. First all judges see the tree without a bug: they must find nothing. --sample: three bugs, each with the one
+judge named there.
 Exit status: 0 all found, 1 some not."""
 
 import argparse
@@ -54,8 +55,8 @@ class Tree:
 
     def make(self, program):
         own = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")}
-        made = subprocess.run(["make", "-s", "-j2", "BUILD=build", f"build/{program}"], cwd=self.folder, env=own, text=True,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        made = subprocess.run(["make", "-s", "-j2", "BUILD=build", f"build/{program}"], cwd=self.folder, env=own,
+                              text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         if made.returncode != 0:
             raise RuntimeError(f"does not compile:\n{made.stdout[-2000:]}")
 

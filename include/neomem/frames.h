@@ -139,7 +139,7 @@ bool frames_is_allocated(phys_addr_t pa);
 /* ---- memory that comes and goes ------------------------------------------------------------------------ */
 
 /* Manage the usable entries of map too (rules as in frames_init): frames that are managed already stay as they are, the
- * others arrive free (but for retired ones, which stay retired). New metadata, where some is needed, comes from the new memory, or from the old.
+ * others arrive free (but for retired ones, which stay retired). New metadata, where some is needed, comes from the old memory, else from the new; the first memory above all windows there were: one CPU inside.
  * Return: NEO_ERR_INVALID, NEO_ERR_NO_MEMORY; nothing changed then. Cost: O(entries + chunks touched). */
 enum neo_status frames_add(const struct limine_memmap_entry *map, uint64_t count) NEO_NODISCARD;
 /* One range; pa and nbytes whole frames. */
@@ -230,7 +230,7 @@ enum neo_status frames_check(void) NEO_NODISCARD;
 
 /* Fault injection for tests: after `successes` more successful allocations the next one fails,
  * or with for_ever all that follow. successes UINT64_MAX: off. Return: how many allocations succeeded or were refused
- * since the last call (counted only while injection is on). */
+ * since the last call (counted only while injection is on). Caches are off meanwhile. Context: one CPU inside. */
 uint64_t frames_inject_failure(uint64_t successes, bool for_ever);
 
 #endif

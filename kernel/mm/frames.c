@@ -5,7 +5,7 @@
  *   a chunk and more     whole chunks                        frames_run.c
  *   constraints, or none of the above found anything         frames_search.c, after this CPU's cache went back
  *
- * A call that finds the CPU's cache busy (it interrupted its owner) or off goes to the shared map.
+ * A call that finds the CPU's cache busy (it interrupted its owner) or off goes to the shared map (frames_shared.c).
  * Before a request fails, this CPU's cache is drained; then, unless it is FRAMES_ATOMIC, the others are asked to drain at their
  * next allocation. */
 
@@ -116,90 +116,6 @@ static unsigned this_node(const struct frames_cpu *cpu)
     return number < frames_.cpu_node_count ? frames_.cpu_node[number] : 0;
 }
 
-/* Some free bit of the word. Return: its number; 64: none. */
-static unsigned win_bit(const struct frames_place *place, unsigned word)
-{
-    atomic_word *bits = &chunk_line(place->arena, place->chunk)[word];
-    for (uint64_t free = ~word_load_sc(bits); free != 0; free = ~word_load_sc(bits)) {
-        unsigned bit = low_bit(free);
-        if (!word_set_bit(bits, bit) && chunk_sort_out(place, word, 1ull << bit) != 0) {
-            return bit;
-        }
-    }
-    return 64;
-}
-
-static pfn_t win_frame(const struct frames_place *place)
-{
-    for (unsigned i = 0; i < CHUNK_WORDS; i++) {
-        unsigned bit = win_bit(place, i);
-        if (bit < 64) {
-            return place->base + i * 64ull + bit;
-        }
-    }
-    return PFN_NONE;
-}
-
-/* A free frame of the chunk. Return: PFN_NONE when it has none; it is then out of part, unless some came meanwhile. */
-static pfn_t frame_of_chunk(const struct frames_place *place)
-{
-    pfn_t pfn = win_frame(place);
-    if (pfn == PFN_NONE) {
-        /* Pair a: off the list first, then look again. */
-        (void)set_remove(&place->arena->part, place->chunk);
-        pfn = win_frame(place);
-        if (pfn != PFN_NONE) {
-            chunk_offer(place->arena, place->chunk);
-        }
-    }
-    return pfn;
-}
-
-static pfn_t shared_one_of(const struct frames_layout *layout, const struct frames_zone *zone)
-{
-    struct frames_arena *arena = zone->arena;
-    uint64_t hint = word_load(&frames_.hint);
-    for (;;) {
-        uint64_t chunk = set_find(&arena->part, hint, zone->first, zone->end);
-        bool is_part = chunk != SET_NONE;
-        if (!is_part) {
-            chunk = set_find(&arena->whole, hint, zone->first, zone->end);
-            if (chunk == SET_NONE) {
-                return PFN_NONE;
-            }
-        }
-        struct frames_place place = frames_zone_place(layout, zone, chunk);
-        if (is_part) {
-            pfn_t pfn = frame_of_chunk(&place);
-            if (pfn != PFN_NONE) {
-                word_store(&frames_.hint, chunk);
-                return pfn;
-            }
-        } else if (chunk_claim(&place)) {
-            const uint64_t used[CHUNK_WORDS] = {1};
-            chunk_split(&place, used, CHUNK_FRAMES - 1);
-            return place.base;
-        }
-    }
-}
-
-pfn_t frames_shared_one(unsigned node, unsigned flags)
-{
-    const struct frames_layout *layout = frames_layout_now();
-    for (uint64_t i = 0; i < layout->zone_count; i++) {
-        const struct frames_zone *zone = &layout->zones[layout->order[node * layout->zone_count + i]];
-        if (((flags & FRAMES_BIND) == 0 || zone->node == node) && frames_window_has(zone->window, 1, flags)) {
-            pfn_t pfn = shared_one_of(layout, zone);
-            if (pfn != PFN_NONE) {
-                frames_count_window(zone->window, -1);
-                frames_count_taken(NULL, 1);
-                return pfn;
-            }
-        }
-    }
-    return PFN_NONE;
-}
-
 static pfn_t one(struct frames_cpu *cpu, unsigned flags)
 {
     phys_addr_t pa = cpu != NULL ? frames_cpu_alloc(cpu) : FRAMES_NONE;
@@ -232,6 +148,8 @@ static pfn_t quick(struct frames_cpu *cpu, const struct frames_request *request)
         pfn = frames_whole_alloc(is_entered ? cpu : NULL, this_node(cpu), count, align, request->flags);
     } else if (is_entered) {
         pfn = frames_run_alloc(cpu, (unsigned)count, (unsigned)align);
+    } else {
+        pfn = frames_shared_run(this_node(cpu), (unsigned)count, (unsigned)align, request->flags);
     }
     if (is_entered) {
         frames_cpu_leave(cpu);

@@ -1,8 +1,9 @@
 /* frames_book.c — which frames are managed, which are metadata, which are retired: sorted tables, read.
  *
- * Readers may be anywhere, in an NMI, too, and never wait: there are two copies, the published one is never written. A change
- * (frames_book_change.c) rewrites the other one and publishes it. A reader that was interrupted for the length of two changes may have read a mixture:
- * it compares book_changes before and after and reads again. Every mixture stays inside the tables, because the pointers and
+ * Readers may be anywhere, in an NMI, too, and never wait: there are two copies, the published one is never written. A
+ * change (frames_book_change.c) rewrites the other one and publishes it. The copy that a reader has is written again by the
+ * second change from then on, which begins after the first one was counted: so a reader that finds book_changes another than
+ * before may have read a mixture, and reads again. Every mixture stays inside the tables, because the pointers and
  * capacities of a copy never change; a copy that is too small is replaced and never given back (it doubles, so all copies
  * together are at most four times the last one).
  * Locking: changes under frames_.change_lock. Cost: reading O(log entries), changing O(entries). */
@@ -23,7 +24,7 @@ static bool was_steady(uint64_t changes)
     /* The reads before must not move behind this look. */
     atomic_thread_fence(memory_order_acquire);
     FRAMES_STEP();
-    return atomic_load_explicit(&frames_.book_changes, memory_order_relaxed) - changes < 2;
+    return atomic_load_explicit(&frames_.book_changes, memory_order_relaxed) == changes;
 }
 
 bool frames_is_managed(pfn_t pfn, uint64_t count)

@@ -75,6 +75,8 @@ static void copy_book(struct frames_book *to, const struct frames_book *from)
 /* The copy that nobody reads, with the published contents. */
 static struct frames_book *begin_change(void)
 {
+    /* What is written now must not be seen before the count that says so (end_change). */
+    atomic_thread_fence(memory_order_release);
     copy_book(frames_.books[1], frames_.books[0]);
     return frames_.books[1];
 }

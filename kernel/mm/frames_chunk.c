@@ -78,12 +78,13 @@ bool chunk_give_word(const struct frames_place *place, unsigned word, uint64_t b
     return true;
 }
 
-void chunk_coalesce(const struct frames_place *place)
+/* Return: whether another try is worth it: a word was not 0 any more, and others were claimed meanwhile. */
+static bool try_coalesce(const struct frames_place *place)
 {
     atomic_word *line = chunk_line(place->arena, place->chunk);
     for (unsigned i = 0; i < CHUNK_WORDS; i++) {
         if (word_load_sc(&line[i]) != 0) {
-            return;
+            return false;
         }
     }
     unsigned claimed = 0;
@@ -91,7 +92,7 @@ void chunk_coalesce(const struct frames_place *place)
         claimed++;
     }
     if (claimed == CHUNK_WORDS && chunk_make_whole(place)) {
-        return;
+        return false;
     }
     for (unsigned i = 0; i < claimed; i++) {
         (void)word_exchange(&line[i], 0);
@@ -102,6 +103,14 @@ void chunk_coalesce(const struct frames_place *place)
     if (claimed != 0) {
         /* Whoever came by meanwhile saw full words and may have taken the chunk off the list. */
         chunk_offer(place->arena, place->chunk);
+    }
+    return claimed != 0 && claimed != CHUNK_WORDS;
+}
+
+void chunk_coalesce(const struct frames_place *place)
+{
+    /* Again: whoever freed the last frame while some words were claimed here did not see an empty chunk. */
+    while (try_coalesce(place)) {
     }
 }
 

@@ -3,6 +3,9 @@
  *      free ──► stack (LIFO) ──full──► give line ──another chunk──► shared map
  *      alloc ◄── stack ◄─empty─ alloc line ◄──empty── all free bits of the fullest chunk, or a whole one
  *
+ * One frame may wait in front of the stack (`hot`, frames_fast.h). Past the full stack the first frame of a chunk goes straight
+ * to the shared map, the ones that follow it into the give line.
+ *
  * The double-free check is exact for everything this CPU can know at once: the frame's chunk is SPLIT, its bit is 1, it is in none of
  * the lines and not on the stack. For the last one the stack is threaded: head[hash] is the newest entry of that hash, each entry
  * names the one below it. As entries leave only from the top, the one that leaves is always the newest of its hash: taking it off costs one
@@ -231,7 +234,9 @@ void frames_cpu_drain(struct frames_cpu *cpu)
     }
     struct frames_place whole;
     if (cpu->hot_2m != FRAMES_NONE && frames_locate(cpu->hot_2m >> PAGE_SHIFT, &whole)) {
-        if (!chunk_give_whole(&whole)) {
+        /* Split: another CPU has freed a part of it, too. */
+        uint8_t kind = byte_load_acquire(&whole.arena->state[whole.chunk]) & CHUNK_KIND;
+        if (kind != CHUNK_WHOLE || !chunk_give_whole(&whole)) {
             culprit = whole.base;
         }
         cpu->taken -= CHUNK_FRAMES;
@@ -282,11 +287,12 @@ void frames_cpu_start(struct frames_cpu *cpu, unsigned number, unsigned node)
     cpu->capacity_full = (uint32_t)max_u64(
         STACK_MIN, min_u64(CPU_STACK_MAX, word_load(&frames_.total) / STACK_SHARE / frames_.cpu_count));
     cpu->capacity = cpu->capacity_full;
-    cpu->busy = frames_.hardening >= 2;
+    cpu->busy = frames_.hardening >= 2 || frames_.is_injecting;
     uint64_t most = 0;
+    unsigned window = frames_main_window(node);
     for (uint64_t i = 0; i < layout->span_count; i++) {
         const struct frames_span *span = &layout->spans[i];
-        if (span->nframes > most && span->node == node) {
+        if (span->nframes > most && span->node == node && span->window == window) {
             most = span->nframes;
             frames_cpu_find_span(cpu, span->base);
             /* CPUs start apart, so that they do not meet in the same words. */

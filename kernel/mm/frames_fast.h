@@ -122,8 +122,8 @@ static inline bool frames_line_has(const struct frames_line *line, pfn_t pfn)
 /* Frames [pfn, pfn + count), which lie in one chunk. */
 static inline bool frames_line_has_any(const struct frames_line *line, pfn_t pfn, uint64_t count)
 {
-    uint64_t at = pfn - line->place.base;
-    if (at >= CHUNK_FRAMES) {
+    uint64_t at = pfn % CHUNK_FRAMES;
+    if (pfn - at != line->place.base) {
         return false;
     }
     const uint64_t *word = &line->free[at / 64];

@@ -159,7 +159,8 @@ static inline bool give_run(struct frames_cpu *cpu, pfn_t pfn, uint64_t count)
 {
     struct frames_line *line = &cpu->give;
     unsigned frame = (unsigned)(pfn % CHUNK_FRAMES);
-    if (NEO_LIKELY(pfn - line->place.base < CHUNK_FRAMES && frame % 64 + count <= 64)) {
+    /* Not by subtraction: seen from an empty line (PFN_NONE), frames 0 … 510 would be its own. */
+    if (NEO_LIKELY(align_down(pfn, CHUNK_FRAMES) == line->place.base && frame % 64 + count <= 64)) {
         line->free[frame / 64] |= low_ones(count) << (frame % 64);
         line->count += (unsigned)count;
         return true;

@@ -97,6 +97,28 @@ static void bring_piece(const struct frames_place *place, unsigned frame, unsign
     }
 }
 
+/* Frames of a chunk that hold the metadata for it: there, and in use. */
+static void bring_own(pfn_t pfn, uint64_t count)
+{
+    for (uint64_t done = 0; done < count;) {
+        struct frames_place place;
+        uint64_t here = min_u64(count - done, CHUNK_FRAMES - (pfn + done) % CHUNK_FRAMES);
+        if (frames_locate(pfn + done, &place)) {
+            atomic_byte *state = &place.arena->state[place.chunk];
+            if ((byte_load(state) & CHUNK_KIND) == CHUNK_ABSENT) {
+                chunk_fill_line(place.arena, place.chunk);
+                count_store(&place.arena->room[place.chunk], 0);
+                byte_store_release(state, (uint8_t)((byte_load(state) & ~CHUNK_KIND) | CHUNK_SPLIT | CHUNK_EDGE));
+            }
+            (void)byte_set_bits(state, CHUNK_OWN);
+            if (frames_is_managed(place.base, CHUNK_FRAMES)) {
+                (void)byte_clear_bits(state, CHUNK_EDGE);
+            }
+        }
+        done += here;
+    }
+}
+
 void frames_bring(pfn_t pfn, uint64_t count, bool is_start)
 {
     for (uint64_t done = 0; done < count;) {
@@ -186,15 +208,47 @@ static struct growth measure(const struct limine_memmap_entry *map, uint64_t cou
     return growth;
 }
 
-/* Metadata for chunks that do not exist yet. Return: NEO_ERR_NO_MEMORY, nothing changed. */
-static enum neo_status make_arena(const struct limine_memmap_entry *map, uint64_t count, const struct growth *growth)
+/* The end of the longest new range, for its own metadata. Return: nframes 0: none is that long, or mapped, or
+ * some of it is retired. */
+static struct frames_region place_in_new(const struct limine_memmap_entry *map, uint64_t count, uint64_t nframes)
+{
+    struct frames_region longest = {0, 0};
+    for (uint64_t i = 0; i < count; i++) {
+        uint64_t here;
+        pfn_t end = (map[i].base + map[i].length) >> PAGE_SHIFT;
+        if (map[i].type != LIMINE_MEMMAP_USABLE || map[i].base + map[i].length > frames_.direct_map_end) {
+            continue;
+        }
+        for (pfn_t at = map[i].base >> PAGE_SHIFT; next_new(&at, end, &here); at += here) {
+            longest = here > longest.nframes ? (struct frames_region){at, here} : longest;
+        }
+    }
+    if (longest.nframes < nframes) {
+        return (struct frames_region){0, 0};
+    }
+    pfn_t base = longest.base + longest.nframes - nframes;
+    if (frames_retired_in(base, nframes) != 0) {
+        return (struct frames_region){0, 0}; /* bad memory that was removed and comes again */
+    }
+    return (struct frames_region){base, nframes};
+}
+
+/* Metadata for chunks that do not exist yet; *own: the new memory that it takes, when the old has no room.
+ * Return: NEO_ERR_NO_MEMORY, nothing changed. */
+static enum neo_status make_arena(const struct limine_memmap_entry *map, uint64_t count, const struct growth *growth,
+                                  struct frames_region *own)
 {
     uint64_t arena_bytes = frames_arena_bytes(growth->chunks);
     uint64_t span_bytes = growth->spans * sizeof(struct frames_span);
     uint64_t layout_bytes = frames_layout_bytes(frames_layout_now()->span_count + growth->spans, frames_.node_count);
-    uint8_t *memory = frames_metadata_alloc(arena_bytes + align_up(span_bytes, 64) + layout_bytes);
+    uint64_t nbytes = arena_bytes + align_up(span_bytes, 64) + layout_bytes;
+    uint8_t *memory = frames_metadata_alloc(nbytes);
     if (memory == NULL) {
-        return NEO_ERR_NO_MEMORY;
+        *own = place_in_new(map, count, bytes_to_pages(nbytes));
+        if (own->nframes == 0) {
+            return NEO_ERR_NO_MEMORY;
+        }
+        memory = phys_to_virt(own->base << PAGE_SHIFT);
     }
     struct frames_arena *arena = (struct frames_arena *)(void *)memory;
     struct frames_span *spans = (struct frames_span *)(void *)(memory + arena_bytes);
@@ -212,9 +266,10 @@ static enum neo_status make_arena(const struct limine_memmap_entry *map, uint64_
 static enum neo_status add_locked(const struct limine_memmap_entry *map, uint64_t count)
 {
     struct growth growth = measure(map, count, NULL);
-    enum neo_status status = frames_book_reserve(growth.regions, 0, 0);
+    struct frames_region own = {0, 0};
+    enum neo_status status = frames_book_reserve(growth.regions, 1, 0);
     if (status == NEO_OK && growth.chunks != 0) {
-        status = make_arena(map, count, &growth);
+        status = make_arena(map, count, &growth, &own);
     }
     if (status != NEO_OK) {
         return status;
@@ -228,7 +283,13 @@ static enum neo_status add_locked(const struct limine_memmap_entry *map, uint64_
         for (pfn_t at = map[i].base >> PAGE_SHIFT; next_new(&at, end, &here); at += here) {
             frames_book_add_region(at, here);
             (void)word_add(&frames_.total, here);
-            frames_bring(at, here, false);
+            bool has_own = own.nframes != 0 && own.base >= at && own.base - at < here;
+            if (has_own) {
+                (void)word_add(&frames_.metadata, own.nframes);
+                frames_book_add_metadata(own.base, own.nframes);
+                bring_own(own.base, own.nframes);
+            }
+            frames_bring(at, here - (has_own ? own.nframes : 0), false);
         }
     }
     /* A window above all others makes this one a window with a reserve. */

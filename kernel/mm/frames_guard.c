@@ -185,10 +185,6 @@ void guard_freed(pfn_t pfn, uint64_t count, const void *caller)
         release((struct waiting){pfn, count}); /* its free retires a frame, at every level */
         return;
     }
-    if (frames_retired_in(pfn, count) != 0) {
-        release((struct waiting){pfn, count}); /* this free retires, not a later one */
-        return;
-    }
     struct waiting oldest;
     while ((oldest = take_oldest(QUARANTINE_ENTRIES - 1, QUARANTINE_FRAMES)).count != 0) {
         release(oldest);

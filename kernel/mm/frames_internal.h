@@ -94,7 +94,7 @@ void chunk_split(const struct frames_place *place, const uint64_t used[CHUNK_WOR
 bool chunk_split_used(struct frames_arena *arena, uint64_t chunk);
 /* The caller holds all 512 frames of a SPLIT chunk. Return: false when flags forbid it (the caller still holds them). */
 bool chunk_make_whole(const struct frames_place *place);
-/* A WHOLE chunk in use goes back. Return: false when it is not WHOLE, or was free already. */
+/* A WHOLE chunk in use goes back. The caller knows that it is WHOLE. Return: false when it was free already. */
 bool chunk_give_whole(const struct frames_place *place);
 /* All bits of a SPLIT chunk read 0: make it WHOLE when nobody comes between. */
 void chunk_coalesce(const struct frames_place *place);
@@ -183,6 +183,8 @@ bool frames_claim(struct frames_cpu *cpu, pfn_t pfn, uint64_t count);
 bool frames_give(struct frames_cpu *cpu, pfn_t pfn, uint64_t count);
 /* One frame straight from the shared map. */
 pfn_t frames_shared_one(unsigned node, unsigned flags);
+/* A run of 2 … 511 frames, align at most 512, the same way. */
+pfn_t frames_shared_run(unsigned node, unsigned count, unsigned align, unsigned flags);
 void frames_count_taken(struct frames_cpu *cpu, int64_t frames);
 
 void frames_free_slow(struct frames_cpu *cpu, phys_addr_t pa, uint64_t count, const void *caller);

@@ -322,11 +322,12 @@ void frames_windows_start(pfn_t metadata, uint64_t metadata_count)
 {
     for (unsigned window = 0; window < FRAMES_WINDOWS; window++) {
         uint64_t total = managed_in_window(window);
-        bool has_metadata = frames_window_of(metadata) == window;
+        pfn_t from = max_u64(metadata, window == 0 ? 0 : window_end[window - 1]);
+        pfn_t to = min_u64(metadata + metadata_count, window_end[window]);
         if (total > 0) {
             frames_.top_window = window;
         }
-        word_store(&frames_.window_free[window], total - (has_metadata ? min_u64(metadata_count, total) : 0));
+        word_store(&frames_.window_free[window], total - (from < to ? to - from : 0));
     }
     frames_windows_reserve();
 }

@@ -12,7 +12,8 @@
  * a zeroed pool, and there once; low_mark <= held. The page pool tells its `held` to frames.h (frames_note_reserve) under the
  * lock, so that the two never disagree for longer than one frame's move.
  * Retired frames: a held frame that was retired meanwhile is freed instead of handed out, which retires it.
- * Locking: see mm_internal.h. Cost: O(1) a frame. */
+ * Locking: see mm_internal.h. Cost: O(1) a frame, but a free from hardening level 1 on asks frames_query, which looks through
+ * the caches of all CPUs. */
 
 #include "frames_pool_internal.h"
 

@@ -311,6 +311,9 @@ phys_addr_t frames_cpu_alloc_2m(struct frames_cpu *cpu)
     if (arena == NULL || first->window < frames_.top_window) {
         return FRAMES_NONE;
     }
+    if (NEO_UNLIKELY(chunk - first->chunk >= end - first->chunk)) {
+        chunk = first->chunk; /* the last search ended elsewhere, perhaps in a larger arena */
+    }
     uint64_t members = word_load(&arena->whole.words[chunk / 64]) >> (chunk % 64);
     chunk = NEO_LIKELY(members != 0) ? chunk + low_bit(members) : set_find(&arena->whole, chunk, first->chunk, end);
     if (chunk < first->chunk || chunk >= end) {

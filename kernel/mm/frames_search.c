@@ -28,6 +28,7 @@ static bool claim_bits(const struct frames_place *place, unsigned frame, unsigne
         uint64_t ours = won == 0 ? 0 : chunk_sort_out(place, at / 64, won);
         if (ours != bits) {
             if (ours != 0) {
+                room_take(place->arena, place->chunk, count_bits(ours));
                 (void)chunk_give_word(place, at / 64, ours);
             }
             break;
@@ -35,6 +36,7 @@ static bool claim_bits(const struct frames_place *place, unsigned frame, unsigne
         done += here;
     }
     if (done == count) {
+        room_take(place->arena, place->chunk, count);
         return true;
     }
     while (done > 0) {
@@ -219,7 +221,8 @@ static pfn_t search_zone(const struct frames_layout *layout, const struct frames
 static bool may_use(unsigned window, const struct frames_request *request)
 {
     static const phys_addr_t window_end[FRAMES_WINDOWS] = {MIB(16), GIB(4), FRAMES_ANYWHERE};
-    return request->hi_pa <= window_end[window] || frames_window_has(window, request->count, request->flags);
+    return align_down(request->hi_pa, PAGE_SIZE) <= window_end[window] ||
+           frames_window_has(window, request->count, request->flags);
 }
 
 pfn_t frames_search(const struct frames_request *request)
@@ -244,7 +247,7 @@ pfn_t frames_search(const struct frames_request *request)
         while (i < end && !may_use(layout->spans[i].window, request)) {
             i++;
         }
-        uint64_t usable_end = i;
+        uint64_t usable_end = min_u64(i + 1, end);
         while (usable_end < end && may_use(layout->spans[usable_end].window, request)) {
             usable_end++;
         }
@@ -258,7 +261,7 @@ pfn_t frames_search(const struct frames_request *request)
                 return pfn;
             }
         }
-        i = max_u64(end, i + 1);
+        i = end;
     }
     return PFN_NONE;
 }

@@ -7,7 +7,7 @@
  * Summary bits are set with the member and cleared only by a search that finds nothing behind them: a set that lives at the
  * edge of empty costs no summary write on each change.
  * Cost: add, remove: one RMW (an add behind a clear summary: up to three); search: O(1) words per level + level2, which has one word
- * for 32 GiB... of memory (2^18 chunks = 512 GiB a word). Context: any. Used by: kernel/mm/frames_*. */
+ * for 2^18 chunks (512 GiB of memory). Context: any. Used by: kernel/mm/frames_*. */
 #ifndef NEOMEM_MM_FRAMES_SET_H
 #define NEOMEM_MM_FRAMES_SET_H
 

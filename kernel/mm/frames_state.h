@@ -41,12 +41,12 @@
  *    c  give back {clear bits; load state}         vs  retire {set BAD; set bit}               else: a retired frame is reused
  *    d  last two frees {clear bits; load line} each                                            else: a free chunk stays SPLIT
  * Relaxed is enough for: hints (room, positions), the fast path's look at state and bit (the frame is the caller's: nobody
- * else changes them while it is), `stop` (noticed at the next call; whoever needs it at once orders it by other means).
+ * else changes them while it is), `stop` (noticed at the next allocation; whoever needs it at once orders it by other means).
  * Release/acquire: state = SPLIT after the line is written; the index pointer after the tables.
  *
  * Cost: one frame from the stack: no atomic; refill: at most 8 exchanges for all free frames of a chunk, none for a whole
  * one; give back: one RMW a word, none when the chunk becomes whole; 2 MiB: one RMW each way.
- * Metadata: 64 B + 1 B + 2 B + 2 bits (and their summaries) a chunk: 1.05 bits a frame; init writes 3.3 B a chunk. */
+ * Metadata: 64 B + 1 B + 2 B + 2 bits (and their summaries) a chunk: 1.05 bits a frame; init writes 2.4 B a chunk. */
 #ifndef NEOMEM_MM_FRAMES_STATE_H
 #define NEOMEM_MM_FRAMES_STATE_H
 
@@ -259,6 +259,12 @@ static inline atomic_word *chunk_line(const struct frames_arena *arena, uint64_t
 
 /* Reads what another CPU may be writing: for figures and reports, exact while nobody else is inside. */
 #define FRAMES_READS_OTHERS __attribute__((no_sanitize("thread")))
+
+static inline void room_take(struct frames_arena *arena, uint64_t chunk, unsigned frames)
+{
+    unsigned room = count_load(&arena->room[chunk]);
+    count_store(&arena->room[chunk], (uint16_t)(room > frames ? room - frames : 0));
+}
 
 static inline void room_add(struct frames_arena *arena, uint64_t chunk, unsigned frames)
 {

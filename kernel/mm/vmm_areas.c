@@ -148,18 +148,17 @@ static void release_frames(struct vmm *vmm, const struct vm_area *area, uint64_t
     }
 }
 
-/* One piece for the pages at done: the largest naturally aligned run that is left and that memory has. */
+/* One piece for the pages at done: a 2 MiB frame where one fits, else a single one. Nothing between: it would be mapped page by
+ * page and given back so, and only whole allocations may go back at hardening level 3. */
 static bool back_piece(struct vmm *vmm, const struct vm_area *area, uint64_t done, enum vm_rights rights,
                        uint64_t *nbytes)
 {
     uint64_t count = CHUNK_FRAMES_MAX;
-    uint64_t pages_left = (area->nbytes - done) >> PAGE_SHIFT;
-    phys_addr_t pa = FRAMES_NONE;
-    while (pa == FRAMES_NONE && count != 0) {
-        if (count <= pages_left) {
-            pa = frames_alloc(count, count, 0, FRAMES_ANYWHERE);
-        }
-        count = pa == FRAMES_NONE ? count / 2 : count;
+    bool fits = count <= (area->nbytes - done) >> PAGE_SHIFT && is_aligned(area->base + done, PAGE_SIZE_2M);
+    phys_addr_t pa = fits ? frames_alloc(count, count, 0, FRAMES_ANYWHERE) : FRAMES_NONE;
+    if (pa == FRAMES_NONE) {
+        count = 1;
+        pa = frames_alloc_one();
     }
     if (pa == FRAMES_NONE) {
         return false;

@@ -1,9 +1,9 @@
 /* explore.h — every schedule of a scene with at most so many preemptions.
  *
- * Depth first, each schedule run from the start. Of schedules that differ only in the order of independent transitions one
- * is run: preempting a thread right before a transition that shares nothing with what the others do in the pause gives the
- * same as preempting it right after (the transitions commute), so going backwards over the places for a cut, that place is
- * left out. A switch where a thread ends or waits is no preemption.
+ * Depth first, each schedule run from the start. Of schedules that differ only in the order of independent transitions
+ * one is run: preempting a thread right before a transition that shares nothing with what the others do in the pause
+ * gives the same as preempting it right after (the transitions commute), so going backwards over the places for a cut,
+ * that place is left out. A switch where a thread ends or waits is no preemption.
  *
  * Depends on: scene.h. Used by: tests/ilv. */
 #ifndef NEOMEM_TESTS_ILV_EXPLORE_H
@@ -20,7 +20,8 @@ struct explore_result {
     struct schedule schedule; /* the one that went wrong */
 };
 
-/* The different outcomes (world_outcome) are collected here, ascending, while it is not NULL; capacity EXPLORE_OUTCOMES. */
+/* The different outcomes (world_outcome) are collected here, ascending, while it is not NULL; capacity
+ * EXPLORE_OUTCOMES. */
 struct explore_outcomes {
     unsigned count;
     uint64_t outcome[EXPLORE_OUTCOMES];

@@ -1,9 +1,9 @@
-/* ilv.c — the interleaving checker: runs kernel/mm/frames*.c under every schedule with a bounded number of preemptions and
- * asks after each whether a frame was lost, handed out twice, refused, or came back from retirement.
+/* ilv.c — the interleaving checker: runs kernel/mm/frames*.c under every schedule with a bounded number of preemptions
+ * and asks after each whether a frame was lost, handed out twice, refused, or came back from retirement.
  *
  *     ilv                                     bounded: what `make test` runs
- *     ilv --long [SECONDS]                    one preemption more everywhere; of each group as much as the time allows, from
- *                                             scenes on that differ each time
+ *     ilv --long [SECONDS]                    one preemption more everywhere; of each group as much as the time
+ *                                             allows, from scenes on that differ each time
  *     ilv --quick                             at most one preemption: for the mutants
  *     ilv --scene TEXT [PREEMPTIONS]          one scene (scene.h says how it is written)
  *     ilv --replay TEXT SCHEDULE              one run, with its transitions
@@ -11,10 +11,10 @@
  *     ilv --keep-going …                      do not end with the first error
  *     ilv --compare [PREEMPTIONS]             check the checker: with and without them every pair ends in the same ways
  *
- * After Musuvathi and Qadeer, "Iterative context bounding for systematic testing of multithreaded programs" (PLDI 2007):
- * few preemptions find nearly all errors, so all groups are searched with one preemption first, then with two, …
- * Interleavings are sequentially consistent; what weaker orders allow is ThreadSanitizer's and the reader's part.
- * Exit status: 0 nothing found, 1 something found, 2 usage. */
+ * After Musuvathi and Qadeer, "Iterative context bounding for systematic testing of multithreaded programs" (PLDI
+ * 2007): few preemptions find nearly all errors, so all groups are searched with one preemption first, then with two, …
+ * Interleavings are sequentially consistent; what weaker orders allow is ThreadSanitizer's and the reader's part. Exit
+ * status: 0 nothing found, 1 something found, 2 usage. */
 
 #include "explore.h"
 #include "replay.h"
@@ -135,7 +135,7 @@ static bool search_pairs(unsigned preemptions)
     return true;
 }
 
-/* A call interrupted by another one on the same CPU, at every step; with a preemption more, too, they nest only once. */
+/* A call interrupted by another one on the same CPU, at every step; they never nest more than once. */
 static bool search_interrupts(unsigned preemptions)
 {
     for (unsigned mode = 0; mode < scene_modes(); mode++) {
@@ -208,19 +208,24 @@ static const char *const critical[] = {
     "drain-all|one-warm+one",        /* asked to drain in the middle */
     "retire-used|free-one+drain",    /* retired while it is freed */
     "retire-used|free-part",         /* a part of a whole chunk, split for retirement and for the free */
-    "retire-used|free-2m",           /* a frame of a 2 MiB frame that comes back whole */
-    "retire-used|free-2m+2m",        /* the same, and it is wanted at once: from the cache */
-    "retire-used|free-last",         /* a chunk that must not become whole any more */
     "retire-free|2m+one",            /* the free chunk is split for retirement */
-    "retire-used|one-warm+one",      /* a frame in another CPU's stack */
-    "remove|2m+2m",                  /* a chunk goes away while it is wanted */
-    "add|2m+one",                    /* and comes */
     "look|free-one+one",
-    "add-new|one", /* a new layout is published while it is read */
-    "add-new|2m+free-part",
-    "free-700|one+one", /* a rest completes its chunk while somebody opens it */
+    "drain-line|free-one+one", /* what goes back completes the chunk while somebody wants a frame of it */
+    "free-700|one+one",        /* a rest completes its chunk while somebody opens it */
     "free-700|window",
     "free-700+2m|free-700+one",
+};
+
+/* The same where memory comes, goes or is retired: such calls share much, so little is left out. */
+static const char *const changes[] = {
+    "retire-used|free-2m",      /* a frame of a 2 MiB frame that comes back whole */
+    "retire-used|free-2m+2m",   /* the same, and it is wanted at once: from the cache */
+    "retire-used|free-last",    /* a chunk that must not become whole any more */
+    "retire-used|one-warm+one", /* a frame in another CPU's stack */
+    "remove|2m+2m",             /* a chunk goes away while it is wanted */
+    "add|2m+one",               /* and comes */
+    "add-new|one",              /* a new layout is published while it is read */
+    "add-new|2m+free-part",
 };
 
 static const char *const triples[] = {
@@ -245,8 +250,8 @@ static const char *const triples[] = {
     "one-warm|drain-all^one",
 };
 
-/* A frame freed by two CPUs at once: it must be noticed, or do no harm. Nothing is promised where that free makes its chunk whole
- * (frames.h), so a frame is in use beside it. */
+/* A frame freed by two CPUs at once: it must be noticed, or do no harm. Nothing is promised where that free makes its
+ * chunk whole (frames.h), so a frame is in use beside it. */
 static bool search_double_frees(unsigned preemptions)
 {
     static const char *const scenes[] = {
@@ -274,6 +279,11 @@ static bool search_critical(unsigned preemptions)
     return search_named(critical, ARRAY_COUNT(critical), preemptions);
 }
 
+static bool search_changes(unsigned preemptions)
+{
+    return search_named(changes, ARRAY_COUNT(changes), preemptions);
+}
+
 static bool search_triples(unsigned preemptions)
 {
     return search_named(triples, ARRAY_COUNT(triples), preemptions);
@@ -286,9 +296,13 @@ struct group {
 };
 
 static const struct group groups[] = {
-    {"sets with summaries", search_set, 3},   {"double frees", search_double_frees, 3},
-    {"critical pairs", search_critical, 2},   {"three CPUs", search_triples, 1},
-    {"every pair of calls", search_pairs, 1}, {"calls on top of calls (interrupts)", search_interrupts, 1},
+    {"sets with summaries", search_set, 3},
+    {"double frees", search_double_frees, 3},
+    {"critical pairs", search_critical, 2},
+    {"memory comes, goes, is retired", search_changes, 1},
+    {"three CPUs", search_triples, 1},
+    {"every pair of calls", search_pairs, 1},
+    {"calls on top of calls (interrupts)", search_interrupts, 1},
 };
 
 /* Groups that are searched with so many preemptions. */

@@ -1,5 +1,6 @@
-/* nmi_step.c — a call of the frame allocator interrupted after each of its machine instructions, once, by another call on the
- * same CPU: what an NMI handler that allocates or frees does to the per-CPU caches, which no atomic access protects.
+/* nmi_step.c — a call of the frame allocator interrupted after each of its machine instructions, once, by another call
+ * on the same CPU: what an NMI handler that allocates or frees does to the per-CPU caches, which no atomic access
+ * protects.
  *
  *     nmi_step                   what uses the caches: what `make test` runs
  *     nmi_step --long            every pair of calls in every situation
@@ -7,12 +8,14 @@
  *     nmi_step --scene TEXT      one scene (scene.h), written as an interrupt: "cached:full:one^free-one"
  *
  * The CPU's trap flag raises SIGTRAP after each instruction (Intel SDM vol. 3B 17.3.2). For instruction k the handler
- *   1 keeps registers, the call's stack and the machine,   2 makes the nested call,   3 lets the first one run to its end;
- * then the oracle judges, everything is put back to 1, and the next instruction is made. So one pass over the call costs
- * one run for each instruction. Only instructions of the allocator are interrupted; its objects are compiled as for the
- * kernel (general registers only: no vector state is alive there) into the section frames_text.
- * A nested call that waits for what the interrupted one holds is found by an alarm (of CPU time).
- * Exit status: 0 nothing found, 1 something found, 2 usage. */
+ *   1 keeps registers, the call's stack and the machine,
+ *   2 makes the nested call,
+ *   3 lets the first one run to its end;
+ * then the oracle judges, everything is put back to 1, and the next instruction is made. So one pass over the call
+ * costs one run for each instruction. Only instructions of the allocator are interrupted; its objects are compiled as
+ * for the kernel (general registers only: no vector state is alive there) into the section frames_text. A nested call
+ * that waits for what the interrupted one holds is found by an alarm (of CPU time). Exit status: 0 nothing found, 1
+ * something found, 2 usage. */
 
 #include "scene.h"
 
@@ -173,7 +176,7 @@ static void on_enter(void)
     }
 }
 
-/* ---- one scene ----------------------------------------------------------------------------------------------------- */
+/* ---- one scene --------------------------------------------------------------------------------------------------- */
 
 static void call(void)
 {
@@ -246,7 +249,7 @@ static const char *step_through(const struct scene *scene)
     return stepper.wrong;
 }
 
-/* ---- all scenes ------------------------------------------------------------------------------------------------------ */
+/* ---- all scenes -------------------------------------------------------------------------------------------------- */
 
 static bool step_through_text(const char *mode, const char *situation, const char *first, const char *second)
 {

@@ -6,7 +6,8 @@
 
 #include "scene.h"
 
-/* text: "<order>:<cut>,<cut>…", each cut "<transition>><thread>". Return: exit status: 0 nothing wrong, 1 wrong, 2 no schedule. */
+/* text: "<order>:<cut>,<cut>…", each cut "<transition>><thread>". Return: exit status: 0 nothing wrong, 1 wrong, 2 no
+ * schedule. */
 int replay(const struct scene *scene, const char *text);
 
 #endif

@@ -1,8 +1,9 @@
-/* scene.h — what the interleaving checker lets happen: a machine in some situation, and two or three threads that each make
- * a call or two.
+/* scene.h — what the interleaving checker lets happen: a machine in some situation, and two or three threads that each
+ * make a call or two.
  *
- * Text of a scene: "<mode>:<situation>:<calls of thread 0>|<calls of thread 1>[|<calls of thread 2>]", calls joined by "+";
- * "^" instead of the last "|" makes that thread an interrupt of thread 0. Example: "cached:full:one|free-run+drain^one".
+ * Text of a scene: "<mode>:<situation>:<calls of thread 0>|<calls of thread 1>[|<calls of thread 2>]", calls joined by
+ * "+"; "^" instead of the last "|" makes that thread an interrupt of thread 0. Example:
+ * "cached:full:one|free-run+drain^one".
  *
  * Depends on: world.h, schedule.h. Used by: tests/ilv. */
 #ifndef NEOMEM_TESTS_ILV_SCENE_H

@@ -1,4 +1,5 @@
-/* scene_internal.h — what the tables of a scene (scene_kinds.c), its text (scene_text.c) and its preparation (scene.c) share.
+/* scene_internal.h — what the tables of a scene (scene_kinds.c), its text (scene_text.c) and its preparation (scene.c)
+ * share.
  *
  * Depends on: scene.h. Used by: tests/ilv/scene*.c. */
 #ifndef NEOMEM_TESTS_ILV_SCENE_INTERNAL_H
@@ -44,9 +45,9 @@ enum {
     RETIRES = 1u << 5,
     ADDS = 1u << 6,
     UNKNOWN = 1u << 7,     /* shares data that is not accessed through frames_atomic.h */
+    DOUBLE = 1u << 8,      /* frees what another thread frees, too */
     TWO = 1u << 9,         /* with OWN: one more chunk behind it */
     UNEXPECTED = 1u << 10, /* what is added brings its books itself */
-    DOUBLE = 1u << 8,      /* frees what another thread frees, too */
 };
 
 struct kind {

@@ -1,7 +1,7 @@
 /* scene_kinds.c — the tables of scenes: modes, situations, kinds of calls (scene.h).
  *
- * Chunk 0 is what everybody wants; the situation decides what it looks like. Kinds that need a chunk of their own, or one
- * that they share with others of their kind, get it behind the situation's chunks. */
+ * Chunk 0 is what everybody wants; the situation decides what it looks like. Kinds that need a chunk of their own, or
+ * one that they share with others of their kind, get it behind the situation's chunks. */
 
 #include "scene_internal.h"
 #include "subject_set.h"
@@ -213,6 +213,12 @@ static void warm_up(unsigned thread)
     (void)kept;
 }
 
+/* All free frames of some chunk, and none of it in use by this CPU. */
+static void open_line(unsigned thread)
+{
+    world_free(thread, world_alloc_one(thread), 1);
+}
+
 static void run_drain(unsigned thread)
 {
     (void)thread;
@@ -293,9 +299,10 @@ const struct kind scene_kind_table[] = {
     {"add", GENERAL | ADDS | UNKNOWN, NULL, NULL, run_add},
     {"remove", GENERAL | OWN | UNKNOWN, NULL, NULL, run_remove},
     {"add-new", ADDS | UNKNOWN | UNEXPECTED | RETIRES, NULL, NULL, run_add},
-    {"free-700", NESTS | OWN | TWO, hold_700, NULL, run_free_700},
-    {"set-add", NESTS, hold_set, NULL, subject_set_add},
-    {"set-take", NESTS, hold_set, NULL, run_set_take},
+    {"free-700", OWN | TWO, hold_700, NULL, run_free_700},
+    {"set-add", 0, hold_set, NULL, subject_set_add},
+    {"set-take", 0, hold_set, NULL, run_set_take},
+    {"drain-line", 0, NULL, open_line, run_drain},
     {"look", NESTS, NULL, NULL, run_look},
     {"free-common", DOUBLE, hold_common, NULL, run_free_common},
 };

@@ -1,7 +1,8 @@
 /* schedule.c — see schedule.h.
  *
- * Each thread has a stack of its own and sleeps in a _setjmp between its turns; a switch is one _setjmp and one _longjmp, no
- * system call. A thread's function is entered anew for each run. Cost of a step without a switch: some 3 ns. */
+ * Each thread has a stack of its own and sleeps in a _setjmp between its turns; a switch is one _setjmp and one
+ * _longjmp, no system call. A thread's function is entered anew for each run. Cost of a step without a switch: some 3
+ * ns. */
 
 #include "schedule.h"
 

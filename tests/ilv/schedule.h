@@ -1,12 +1,12 @@
 /* schedule.h — up to three threads of execution on one real one, switched only at steps and exactly as a schedule says.
  *
  * A schedule is an order of the threads and a list of cuts. The first thread of the order starts; a thread that ends or
- * spins is followed by the next one in the order that can run; cut {at, to} switches before transition number `at` is made.
- * The same schedule always gives the same run.
+ * spins is followed by the next one in the order that can run; cut {at, to} switches before transition number `at` is
+ * made. The same schedule always gives the same run.
  *
  * A transition is what a thread does from one step to its next. Its label says what it shares with others: the address
- * accessed, and marks for what has no address. Two transitions are independent when their labels do not conflict: changing
- * their order changes nothing. explore.c rests on that.
+ * accessed, and marks for what has no address. Two transitions are independent when their labels do not conflict:
+ * changing their order changes nothing. explore.c rests on that.
  *
  * A thread may be an interrupt of another one: same CPU number, and the other one cannot go on before it has ended.
  *

@@ -1,11 +1,11 @@
-/* step.h — read before every source of the allocator that the interleaving checker runs (compiler option -include): makes
- * each atomic access of kernel/mm/frames_atomic.h a place where another CPU may come in between, and says which address is
- * accessed and whether it is written.
+/* step.h — read before every source of the allocator that the interleaving checker runs (compiler option -include):
+ * makes each atomic access of kernel/mm/frames_atomic.h a place where another CPU may come in between, and says which
+ * address is accessed and whether it is written.
  *
- * The accessors of frames_atomic.h name their pointer word, byte or count; the constants below stand in where there is no
- * such name (frames_book.c), and all such steps count as accesses to one and the same word. What only reads has _load or
- * _read in its name; anything else counts as a write. Both err towards more interleavings.
- * Depends on: the compiler's freestanding headers. Used by: the Makefile's ilv objects. */
+ * The accessors of frames_atomic.h name their pointer word, byte or count; the constants below stand in where there is
+ * no such name (frames_book.c), and all such steps count as accesses to one and the same word. What only reads has
+ * _load or _read in its name; anything else counts as a write. Both err towards more interleavings. Depends on: the
+ * compiler's freestanding headers. Used by: the Makefile's ilv objects. */
 #ifndef NEOMEM_TESTS_ILV_STEP_H
 #define NEOMEM_TESTS_ILV_STEP_H
 

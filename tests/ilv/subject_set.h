@@ -1,5 +1,5 @@
-/* subject_set.h — a set of chunk numbers on its own, with two words, so that a search has summaries to clear: the machine of a
- * few chunks (world.h) has only one. Compiled as the allocator is, every atomic access a step.
+/* subject_set.h — a set of chunk numbers on its own, with two words, so that a search has summaries to clear: the
+ * machine of a few chunks (world.h) has only one. Compiled as the allocator is, every atomic access a step.
  *
  * Depends on: types.h. Used by: tests/ilv. */
 #ifndef NEOMEM_TESTS_ILV_SUBJECT_SET_H

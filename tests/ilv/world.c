@@ -1,5 +1,5 @@
-/* world.c — the machine: building it, keeping it, putting it back (world.h). Everything outside RUNNER_STATE, the oracle's notes
- * too, is put back for each run. */
+/* world.c — the machine: building it, keeping it, putting it back (world.h). Everything outside RUNNER_STATE, the
+ * oracle's notes too, is put back for each run. */
 
 #include "world_internal.h"
 

@@ -7,8 +7,8 @@
  * The machine is built once for a scenario and put back by copying for each run: the program's writable data, the
  * allocator's metadata. What the frames contain is not put back, as on a real machine.
  *
- * The oracle's notes: who owns each frame, which are retired, which are managed. A frame with two owners, a frame handed out
- * that is retired, metadata or not managed, a correct free refused, a frame lost: each is `world_wrong`.
+ * The oracle's notes: who owns each frame, which are retired, which are managed. A frame with two owners, a frame
+ * handed out that is retired, metadata or not managed, a correct free refused, a frame lost: each is `world_wrong`.
  *
  * Depends on: schedule.h, frames.h. Used by: tests/ilv. */
 #ifndef NEOMEM_TESTS_ILV_WORLD_H
@@ -87,12 +87,13 @@ unsigned world_owned(unsigned owner, unsigned frame);
 
 /* Note what is wrong; the first one stays. */
 void world_fault(const char *what);
-/* Everything goes back, every CPU drains; then the books must balance. thorough: and every frame must be there to be had
- * again. Return: what is wrong, or NULL. */
+/* Everything goes back, every CPU drains; then the books must balance. thorough: and every frame must be there to be
+ * had again. Return: what is wrong, or NULL. */
 const char *world_verdict(bool thorough);
 /* What came of a run, in one number: who has which frame, what is managed and retired. */
 uint64_t world_outcome(void);
-/* Called right before each call of the allocator that these functions make; NULL: nobody. Others say world_enter first. */
+/* Called right before each call of the allocator that these functions make (NULL: nobody). Others say world_enter
+ * first. */
 void world_on_enter(void (*hook)(void));
 void world_enter(void);
 /* Called when a panic happens outside schedule_run; does not return. NULL: ends the program. */

@@ -1,5 +1,5 @@
-/* world_calls.c — calls of the allocator under the oracle's eyes: what each was given, gave back, retired, added and removed is
- * noted and compared at once (world.h). */
+/* world_calls.c — calls of the allocator under the oracle's eyes: what each was given, gave back, retired, added and
+ * removed is noted and compared at once (world.h). */
 
 #include "world_internal.h"
 
@@ -18,7 +18,7 @@ static void mark_chunks(unsigned frame, uint64_t count)
 {
     uint32_t marks = world.watches_retirement ? MARK_RETIRE : 0;
     for (uint64_t chunk = frame / FRAMES_2M; chunk <= (frame + count - 1) / FRAMES_2M; chunk++) {
-        marks |= MARK_CHUNK << chunk;
+        marks |= (uint32_t)MARK_CHUNK << chunk;
     }
     schedule_mark(marks);
 }

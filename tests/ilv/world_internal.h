@@ -1,5 +1,5 @@
-/* world_internal.h — what building the machine (world.c), calling the allocator under the oracle's eyes (world_calls.c) and judging
- * (world_verdict.c) share: the oracle's notes. They are put back for each run, as the machine is.
+/* world_internal.h — what building the machine (world.c), calling the allocator under the oracle's eyes (world_calls.c)
+ * and judging (world_verdict.c) share: the oracle's notes. They are put back for each run, as the machine is.
  *
  * Depends on: world.h. Used by: tests/ilv/world*.c. */
 #ifndef NEOMEM_TESTS_ILV_WORLD_INTERNAL_H

@@ -34,37 +34,6 @@ void model_require(const struct frames_model *model, bool holds, const char *wha
     }
 }
 
-/* ---- contents --------------------------------------------------------------------------------------------------- */
-
-bool model_is_reachable(pfn_t pfn)
-{
-    return pfn < HOSTED_ARENA_BYTES >> PAGE_SHIFT;
-}
-
-static uint64_t *stamp_of(const struct frames_model *model, pfn_t pfn)
-{
-    bool has_one = model_is_reachable(pfn) && (model->machine.is_small || pfn % 256 == 255);
-    return has_one ? (uint64_t *)phys_to_virt(pfn << PAGE_SHIFT) + pfn % 512 : NULL;
-}
-
-void model_stamp(const struct frames_model *model, pfn_t pfn, uint64_t count)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        uint64_t *stamp = stamp_of(model, pfn + i);
-        if (stamp != NULL) {
-            *stamp = ~(pfn + i);
-        }
-    }
-}
-
-void model_check_stamp(const struct frames_model *model, pfn_t pfn, uint64_t count)
-{
-    for (uint64_t i = 0; i < count; i++) {
-        const uint64_t *stamp = stamp_of(model, pfn + i);
-        model_require(model, stamp == NULL || *stamp == ~(pfn + i), "somebody wrote to a frame in use");
-    }
-}
-
 /* ---- start ------------------------------------------------------------------------------------------------------ */
 
 static struct frames_model *logged;
@@ -142,11 +111,12 @@ void model_compare_figures(const struct frames_model *model)
 
 static enum frames_state expected_state(const struct naive_frames *naive, pfn_t pfn)
 {
-    return naive_has(naive, NAIVE_FREE, pfn)       ? FRAMES_STATE_FREE
-           : naive_has(naive, NAIVE_USED, pfn)     ? FRAMES_STATE_ALLOCATED
-           : naive_has(naive, NAIVE_METADATA, pfn) ? FRAMES_STATE_METADATA
-           : naive_has(naive, NAIVE_RETIRED, pfn)  ? FRAMES_STATE_RETIRED
-                                                   : FRAMES_STATE_FOREIGN;
+    static const enum frames_state states[NAIVE_PROPERTIES + 1] = {
+        [NAIVE_FREE] = FRAMES_STATE_FREE,          [NAIVE_USED] = FRAMES_STATE_ALLOCATED,
+        [NAIVE_METADATA] = FRAMES_STATE_METADATA,  [NAIVE_RETIRED] = FRAMES_STATE_RETIRED,
+        [NAIVE_PROPERTIES] = FRAMES_STATE_FOREIGN,
+    };
+    return states[naive_state(naive, pfn)];
 }
 
 static void compare_frame(const struct frames_model *model, pfn_t pfn)
@@ -402,6 +372,10 @@ void model_step(struct frames_model *model, const struct frames_operation *opera
     model->number = operation->number;
     model->doing = kinds[kind].name;
     model->log_lines = 0;
+    model->watches = operation->number % 8 == 0 && kind != KIND_FREE;
+    if (model->watches) {
+        model_watch_windows(model);
+    }
     kinds[kind].run(model, operation->draw + 1);
     if (operation->number % 8 == 0) {
         model_compare_figures(model);

@@ -11,6 +11,7 @@
 #include "naive_frames.h"
 
 #define DRAWS 10u
+#define RECENT 1024u
 
 struct frames_operation {
     uint64_t number;
@@ -27,10 +28,14 @@ struct frames_model {
     unsigned level;
     bool traces; /* print every operation */
     const char *doing;
-    uint64_t number;               /* of the operation */
-    uint64_t log_lines;            /* since the operation began */
-    uint64_t reserve[NAIVE_ZONES]; /* last seen exactly; 0: not yet */
-    uint64_t successes, refusals;  /* of allocations: what the run was worth */
+    uint64_t number;                      /* of the operation */
+    uint64_t log_lines;                   /* since the operation began */
+    bool watches;                         /* the windows' reserves, in this operation's first allocation */
+    uint64_t shared_free[FRAMES_WINDOWS]; /* at the operation's beginning, when it watches */
+    uint64_t reserve[FRAMES_WINDOWS];     /* the most that was seen since memory came or went */
+    pfn_t recent[RECENT];                 /* freed lately, first and last frames */
+    uint64_t freed;                       /* how many were put there */
+    uint64_t successes, refusals;         /* of allocations: what the run was worth */
     void (*on_failure)(const char *what);
 };
 
@@ -55,6 +60,12 @@ void model_compare_states(const struct frames_model *model);
 /* Metadata comes and goes with memory; everything else must be as the reference has it. */
 void model_learn_metadata(struct frames_model *model);
 void model_say(const struct frames_model *model, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* frames_model_rules.c */
+struct naive_request model_rules(const struct frames_model *model, const struct frames_request *request);
+/* pa is what the allocator has answered to the request. */
+void model_check_allocation(struct frames_model *model, const struct frames_request *request, phys_addr_t pa);
+void model_watch_windows(struct frames_model *model);
 
 /* frames_model_alloc.c, frames_model_free.c, frames_model_memory.c: the operations. */
 void model_alloc(struct frames_model *model, const uint64_t *draw);

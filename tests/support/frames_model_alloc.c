@@ -1,185 +1,36 @@
-/* frames_model_alloc.c — see frames_model.h: everything that allocates, and requests that must be refused.
- *
- * Any legal place is accepted; "no memory" only when the reference knows no legal place that leaves the reserves of the low
- * windows alone. A request may use a window's reserve when it says so or when it cannot go elsewhere (its window ends there). */
+/* frames_model_alloc.c — see frames_model.h: everything that allocates, and requests that must be refused. What a request may
+ * get is judged in frames_model_rules.c. */
 #include "frames_model.h"
 
 #include <neomem/hosted.h>
-#include <neomem/memory.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "mm_fixture.h"
-
-static const pfn_t window_end[FRAMES_WINDOWS] = {MIB(16) >> PAGE_SHIFT, GIB(4) >> PAGE_SHIFT,
-                                                 PHYS_ADDR_LIMIT >> PAGE_SHIFT};
-
-static struct naive_request rules_of(const struct frames_model *model, const struct frames_request *request)
-{
-    struct naive_request rules = {.count = request->count,
-                                  .align = request->align == 0 ? 1 : request->align,
-                                  .lo = bytes_to_pages(request->lo_pa),
-                                  .hi = min_u64(request->hi_pa, PHYS_ADDR_LIMIT) >> PAGE_SHIFT,
-                                  .boundary = request->boundary,
-                                  .zones = UINT32_MAX};
-    if ((request->flags & FRAMES_BIND) != 0) {
-        bool has_node = model->cpu < MACHINE_CPUS_MAX && model->nodes > 1;
-        unsigned own = has_node ? model->machine.cpu_node[model->cpu] : 0;
-        unsigned node = request->node == FRAMES_THIS_NODE ? own : request->node;
-        rules.zones = ((1u << FRAMES_WINDOWS) - 1) << (node * FRAMES_WINDOWS);
-    }
-    return rules;
-}
-
-static bool keeps_reserve(const struct frames_request *request, unsigned window)
-{
-    return window != FRAMES_WINDOW_HIGH && (request->flags & FRAMES_USE_RESERVE) == 0 &&
-           request->hi_pa >> PAGE_SHIFT > window_end[window];
-}
-
-/* The zones from which the request may be served without touching a reserve, when that much is free in them. */
-static uint32_t open_zones(const struct frames_model *model, const struct naive_frames *naive,
-                           const struct frames_request *request)
-{
-    uint32_t zones = 0;
-    for (unsigned zone = 0; zone < model->nodes * FRAMES_WINDOWS; zone++) {
-        struct frames_zone_stats own;
-        frames_get_zone_stats(zone / FRAMES_WINDOWS, (enum frames_window)(zone % FRAMES_WINDOWS), &own);
-        bool is_open =
-            !keeps_reserve(request, zone % FRAMES_WINDOWS) || naive->zones[zone].free >= own.reserve + request->count;
-        zones |= is_open ? 1u << zone : 0;
-    }
-    return zones;
-}
-
-/* What other CPUs have in their caches they give back at their next call at the earliest: not in time for this one. */
-static pfn_t find_uncached(const struct frames_model *model, const struct frames_request *request)
-{
-    struct naive_frames *visible = malloc(sizeof(*visible));
-    model_require(model, visible != NULL, "no memory for the test");
-    *visible = model->naive;
-    pfn_t pfn = naive_next(visible, NAIVE_FREE, 0);
-    for (pfn_t next = pfn; pfn != FRAMES_NONE; pfn = next > pfn ? next : FRAMES_NONE) {
-        struct frames_owner owner;
-        frames_query(pfn << PAGE_SHIFT, &owner);
-        next = naive_next(&model->naive, NAIVE_FREE, pfn + 1);
-        if (owner.cached_by >= 0 && owner.cached_by != (int)model->cpu) {
-            naive_take(visible, NAIVE_FREE, pfn, 1);
-        }
-    }
-    struct naive_request rules = rules_of(model, request);
-    rules.zones &= open_zones(model, visible, request);
-    pfn_t place = naive_find(visible, &rules);
-    free(visible);
-    return place;
-}
-
-static void check_no_memory(struct frames_model *model, const struct frames_request *request)
-{
-    struct naive_request rules = rules_of(model, request);
-    model->refusals++;
-    rules.zones &= open_zones(model, &model->naive, request);
-    pfn_t place = naive_find(&model->naive, &rules);
-    if (place != FRAMES_NONE) {
-        place = find_uncached(model, request);
-    }
-    if (place != FRAMES_NONE) {
-        struct frames_owner owner;
-        frames_query(place << PAGE_SHIFT, &owner);
-        model_say(model, "would fit at 0x%llx, cached by %d", (unsigned long long)place << PAGE_SHIFT, owner.cached_by);
-    }
-    model_require(model, place == FRAMES_NONE, "no memory, but there is room");
-}
-
-/* A general request leaves at least the reserve behind, where it was known before. */
-static void check_reserves(struct frames_model *model, const struct frames_request *request, pfn_t pfn)
-{
-    for (unsigned zone = 0; zone < model->nodes * FRAMES_WINDOWS; zone++) {
-        struct frames_zone_stats now;
-        if (zone % FRAMES_WINDOWS == FRAMES_WINDOW_HIGH) {
-            continue;
-        }
-        frames_get_zone_stats(zone / FRAMES_WINDOWS, (enum frames_window)(zone % FRAMES_WINDOWS), &now);
-        bool touches = naive_window(pfn) <= zone % FRAMES_WINDOWS &&
-                       naive_node(&model->naive, pfn) == zone / FRAMES_WINDOWS &&
-                       naive_window(pfn + request->count - 1) >= zone % FRAMES_WINDOWS;
-        bool is_kept = !touches || !keeps_reserve(request, zone % FRAMES_WINDOWS) || now.free >= model->reserve[zone];
-        if (!is_kept) {
-            model_say(model, "zone %u: %llu free, reserve %llu", zone, (unsigned long long)now.free,
-                      (unsigned long long)model->reserve[zone]);
-        }
-        model_require(model, is_kept, "a reserve was touched");
-        if (now.reserve < now.free) {
-            model->reserve[zone] = now.reserve;
-        }
-    }
-}
-
-static void take(struct frames_model *model, const struct frames_request *request, phys_addr_t pa)
-{
-    struct naive_frames *naive = &model->naive;
-    struct naive_request rules = rules_of(model, request);
-    pfn_t pfn = pa >> PAGE_SHIFT;
-    model_require(model, is_aligned(pa, PAGE_SIZE), "a frame's address is aligned");
-    model_require(model, naive_is_legal(naive, &rules, pfn), "what was handed out breaks the request");
-    naive_take(naive, NAIVE_FREE, pfn, request->count);
-    naive_give(naive, NAIVE_USED, pfn, request->count);
-    naive_give(naive, NAIVE_START, pfn, 1);
-    if (model->level == 3) {
-        naive_give(naive, NAIVE_HARDENED, pfn, request->count);
-    }
-    if (model->number % 8 == 0) {
-        check_reserves(model, request, pfn);
-    }
-    if ((request->flags & FRAMES_ZEROED) != 0) {
-        const uint64_t *words = phys_to_virt(pa);
-        uint64_t any = 0;
-        for (uint64_t i = 0; i < request->count * PAGE_SIZE / sizeof(*words); i++) {
-            any |= words[i];
-        }
-        model_require(model, any == 0, "not zeroed");
-    }
-    model_stamp(model, pfn, request->count);
-    model->successes++;
-}
-
-static void check(struct frames_model *model, const struct frames_request *request, phys_addr_t pa)
-{
-    model_say(model, "count %llu align %llu [0x%llx, 0x%llx) boundary %llu node %d flags %x: 0x%llx",
-              (unsigned long long)request->count, (unsigned long long)request->align,
-              (unsigned long long)request->lo_pa, (unsigned long long)request->hi_pa,
-              (unsigned long long)request->boundary, (int)request->node, request->flags, (unsigned long long)pa);
-    if (pa == FRAMES_NONE) {
-        check_no_memory(model, request);
-    } else {
-        take(model, request, pa);
-    }
-}
-
-/* ---- operations ------------------------------------------------------------------------------------------------- */
 
 void model_alloc_fixed(struct frames_model *model, const uint64_t *draw)
 {
     struct frames_request request = FRAMES_REQUEST(1);
     unsigned percent = (unsigned)(draw[0] % 100);
     if (percent < 90) {
-        check(model, &request, frames_alloc_one());
+        model_check_allocation(model, &request, frames_alloc_one());
     } else if (percent < 97) {
         request.count = request.align = FRAMES_2M;
-        check(model, &request, frames_alloc_2m());
+        model_check_allocation(model, &request, frames_alloc_2m());
     } else {
         request.count = request.align = FRAMES_1G;
-        check(model, &request, frames_alloc_1g());
+        model_check_allocation(model, &request, frames_alloc_1g());
     }
 }
 
-/* Many small ones at once: fills memory of single frames, too. */
+/* Many small ones at once: fills memory of single frames, too. Full once is full for all that follow. */
 void model_burst(struct frames_model *model, const uint64_t *draw)
 {
-    struct frames_request request = FRAMES_REQUEST(model->machine.is_small ? 1 : FRAMES_2M);
+    struct frames_request request =
+        FRAMES_REQUEST(model->machine.is_small || model_chance(draw[1], 50) ? 1 : FRAMES_2M);
     request.align = request.count;
-    for (uint64_t i = 0; i < 1 + draw[0] % 200; i++) {
-        check(model, &request, request.count == 1 ? frames_alloc_one() : frames_alloc_2m());
+    uint64_t refusals = model->refusals;
+    for (uint64_t i = 0; i < 1 + draw[0] % 200 && model->refusals == refusals; i++) {
+        model_check_allocation(model, &request, request.count == 1 ? frames_alloc_one() : frames_alloc_2m());
     }
 }
 
@@ -216,14 +67,15 @@ static void some_window(const struct frames_model *model, struct frames_request 
     }
     if (model_chance(draw[2] / 100, 20)) {
         request->lo_pa += draw[2] / 10000 % PAGE_SIZE;
-        request->hi_pa -= request->hi_pa == FRAMES_ANYWHERE ? 0 : draw[2] / 10000 % (PAGE_SIZE / 2);
+        uint64_t odd = request->hi_pa == FRAMES_ANYWHERE ? 0 : draw[2] / 10000 % (PAGE_SIZE / 2);
+        request->hi_pa += model_chance(draw[1] / 100, 50) ? odd : -odd;
     }
 }
 
 /* A window without a single frame is a refused request, counts beyond all memory as well: those are made elsewhere. */
 static bool is_refused(const struct frames_model *model, const struct frames_request *request)
 {
-    struct naive_request rules = rules_of(model, request);
+    struct naive_request rules = model_rules(model, request);
     uint64_t managed = rules.lo < rules.hi ? naive_managed(&model->naive, rules.lo, rules.hi - rules.lo) : 0;
     return managed < request->count || (request->boundary != 0 && request->count > request->boundary);
 }
@@ -235,7 +87,7 @@ static void run_request(struct frames_model *model, const struct frames_request 
                                : frames_alloc_request(request);
     model_require(model, may_be_refused || model->log_lines == 0, "a legal request was refused");
     model_require(model, pa == FRAMES_NONE || model->log_lines == 0, "a line in the log for a success");
-    check(model, request, pa);
+    model_check_allocation(model, request, pa);
 }
 
 void model_alloc(struct frames_model *model, const uint64_t *draw)
@@ -318,6 +170,36 @@ void model_refused_request(struct frames_model *model, const uint64_t *draw)
     model_require(model, memcmp(&before, &after, sizeof(before)) == 0, "a refused request changed figures");
 }
 
+/* Whether the zone is its node's highest for certain: nothing above it will ever be there; or one above it is there now. What
+ * was announced or removed is in between: the node may count it or not. */
+static bool is_highest(const struct frames_model *model, unsigned zone)
+{
+    const struct naive_frames *naive = &model->naive;
+    for (unsigned word = 0; word < naive->words; word++) {
+        if (naive->zone[word] > zone && naive->zone[word] / FRAMES_WINDOWS == zone / FRAMES_WINDOWS) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool is_below_another(const struct frames_model *model, unsigned zone)
+{
+    for (unsigned higher = zone + 1; higher % FRAMES_WINDOWS != 0; higher++) {
+        if (model->naive.zones[higher].total != 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Whether memory of zone a goes before that of b, in the same window, when a's node is nearer. A node's highest window goes
+ * before all that have a higher one. */
+static bool goes_before(const struct frames_model *model, unsigned a, unsigned b)
+{
+    return is_highest(model, a) || (is_below_another(model, a) && is_below_another(model, b));
+}
+
 /* Single frames: the highest window of the node that has room; the nearest node of the window that has room. */
 void model_preferred(struct frames_model *model, const uint64_t *draw)
 {
@@ -334,7 +216,7 @@ void model_preferred(struct frames_model *model, const uint64_t *draw)
         room[zone] = stats.free > stats.reserve ? stats.free - stats.reserve : 0;
     }
     phys_addr_t pa = frames_alloc_one();
-    check(model, &request, pa);
+    model_check_allocation(model, &request, pa);
     if (pa == FRAMES_NONE) {
         return;
     }
@@ -347,7 +229,9 @@ void model_preferred(struct frames_model *model, const uint64_t *draw)
     const uint8_t *distance = &model->machine.distance[own * model->machine.nodes];
     for (unsigned other = 0; other < model->nodes; other++) {
         bool is_nearer = other == own ? node != own : node != own && distance[other] < distance[node];
-        model_require(model, !is_nearer || room[other * FRAMES_WINDOWS + window] == 0, "a nearer node has room");
+        unsigned zone = other * FRAMES_WINDOWS + window;
+        bool is_passed_over = is_nearer && room[zone] != 0 && goes_before(model, zone, node * FRAMES_WINDOWS + window);
+        model_require(model, !is_passed_over, "a nearer node has room");
     }
 }
 
@@ -364,7 +248,7 @@ void model_longest(struct frames_model *model, const uint64_t *draw)
     if (longest != 0 && (model->machine.is_small || model->level < 3)) {
         phys_addr_t pa = frames_alloc(longest, 1, 0, FRAMES_ANYWHERE);
         model_require(model, pa != FRAMES_NONE, "the longest run cannot be had");
-        check(model, &request, pa);
+        model_check_allocation(model, &request, pa);
         frames_free(pa, longest);
         naive_take(&model->naive, NAIVE_USED, pa >> PAGE_SHIFT, longest);
         naive_take(&model->naive, NAIVE_START, pa >> PAGE_SHIFT, 1);
@@ -372,7 +256,7 @@ void model_longest(struct frames_model *model, const uint64_t *draw)
         naive_give(&model->naive, NAIVE_FREE, pa >> PAGE_SHIFT, longest);
     }
     request.count = longest + 1;
-    check(model, &request, frames_alloc_request(&request));
+    model_check_allocation(model, &request, frames_alloc_request(&request));
 }
 
 bool model_occupy_top(struct frames_model *model)
@@ -383,7 +267,7 @@ bool model_occupy_top(struct frames_model *model)
         request.lo_pa = pfn << PAGE_SHIFT;
         request.hi_pa = (pfn + request.count) << PAGE_SHIFT;
         phys_addr_t pa = frames_alloc_request(&request);
-        check(model, &request, pa);
+        model_check_allocation(model, &request, pa);
         if (pa == FRAMES_NONE) {
             return false;
         }

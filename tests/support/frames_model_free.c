@@ -16,6 +16,8 @@ static void give_back(struct frames_model *model, pfn_t pfn, uint64_t count)
     model_say(model, "0x%llx, %llu", (unsigned long long)pfn << PAGE_SHIFT, (unsigned long long)count);
     model_check_stamp(model, pfn, count);
     frames_free(pfn << PAGE_SHIFT, count);
+    model->recent[model->freed++ % RECENT] = pfn;
+    model->recent[model->freed++ % RECENT] = pfn + count - 1;
     if (naive_has(naive, NAIVE_USED, pfn + count)) {
         naive_give(naive, NAIVE_START, pfn + count, 1);
     }
@@ -105,6 +107,11 @@ static bool choose(const struct frames_model *model, const uint64_t *draw, struc
     switch (kind) {
     case 0:
     case 1:
+        /* Caches hold what was freed lately. */
+        if (model_chance(draw[3], 80) && naive_has(naive, NAIVE_FREE, model->recent[draw[2] % RECENT])) {
+            pfn = model->recent[draw[2] % RECENT];
+        }
+        break;
     case 2:
     case 3:
         break;
@@ -148,7 +155,7 @@ static bool choose(const struct frames_model *model, const uint64_t *draw, struc
     return pfn != FRAMES_NONE && !is_hidden(model, pfn + bad->count - 1);
 }
 
-void model_bad_free(struct frames_model *model, const uint64_t *draw)
+static void one_bad_free(struct frames_model *model, const uint64_t *draw)
 {
     struct bad_free bad;
     struct frames_stats before;
@@ -180,5 +187,15 @@ void model_bad_free(struct frames_model *model, const uint64_t *draw)
     model_require(model, memcmp(&before, &after, sizeof(before)) == 0, "a bad free changed figures");
     if (model_chance(draw[4], 10)) {
         model_require(model, frames_check() == NEO_OK, "frames_check after a bad free");
+    }
+}
+
+void model_bad_free(struct frames_model *model, const uint64_t *draw)
+{
+    /* Now and then many double frees: every place of a stack and of its hash chains should be hit once. */
+    uint64_t rounds = draw[0] % 10 == 0 ? 100 : 1;
+    for (uint64_t i = 0; i < rounds; i++) {
+        const uint64_t shifted[] = {draw[0], draw[1], draw[2] + i, draw[3], draw[4] + i};
+        one_bad_free(model, shifted);
     }
 }

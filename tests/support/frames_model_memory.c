@@ -1,9 +1,23 @@
 /* frames_model_memory.c — see frames_model.h: retiring, adding and removing memory, hardening levels, CPUs, nodes. */
 #include "frames_model.h"
 
+#include <neomem/hosted.h>
 #include <string.h>
 
 /* ---- retiring --------------------------------------------------------------------------------------------------- */
+
+/* The CPU that has a retired frame in its cache lets go of it at its next call, whatever that is. */
+static void call_on(struct frames_model *model, unsigned cpu)
+{
+    struct frames_request request = FRAMES_REQUEST(1);
+    unsigned before = model->cpu;
+    model->cpu = cpu;
+    hosted_set_cpu(cpu);
+    model_check_allocation(model, &request, frames_alloc_one());
+    frames_drain();
+    model->cpu = before;
+    hosted_set_cpu(before);
+}
 
 void model_retire(struct frames_model *model, const uint64_t *draw)
 {
@@ -20,8 +34,9 @@ void model_retire(struct frames_model *model, const uint64_t *draw)
     if (model->machine.kind == MACHINE_TOP && !model_occupy_top(model)) {
         return;
     }
-    /* One in the cache of another CPU goes out of use when that one gives it back: test_frames_cpus.c. */
-    model_drain_others(model, pfn, 1);
+    struct frames_owner owner;
+    frames_query(pfn << PAGE_SHIFT, &owner);
+    bool is_elsewhere = owner.cached_by >= 0 && owner.cached_by != (int)model->cpu;
     bool pending = model_chance(draw[3], 50);
     enum neo_status status = frames_retire((pfn << PAGE_SHIFT) + draw[4] % PAGE_SIZE, &pending);
     model_say(model, "0x%llx: %s", (unsigned long long)pfn << PAGE_SHIFT, neo_status_name(status));
@@ -40,9 +55,12 @@ void model_retire(struct frames_model *model, const uint64_t *draw)
         model_require(model, status == NEO_OK && pending, "frame in use");
         naive_give(naive, NAIVE_RETIRING, pfn, 1);
     } else {
-        model_require(model, status == NEO_OK && !pending, "free or retired frame");
+        model_require(model, status == NEO_OK && pending == is_elsewhere, "free or retired frame");
         naive_take(naive, NAIVE_FREE, pfn, 1);
         naive_give(naive, NAIVE_RETIRED, pfn, 1);
+        if (is_elsewhere) {
+            call_on(model, (unsigned)owner.cached_by);
+        }
     }
     model_learn_metadata(model);
 }
@@ -75,13 +93,7 @@ static struct limine_memmap_entry some_range(const struct machine_regions *regio
 
 static void becomes_free(struct naive_frames *naive, const struct limine_memmap_entry *range)
 {
-    pfn_t end = (range->base + range->length) >> PAGE_SHIFT;
-    for (pfn_t pfn = range->base >> PAGE_SHIFT; pfn < end; pfn++) {
-        if (naive_managed(naive, pfn, 1) == 0) {
-            naive_give(naive, naive_has(naive, NAIVE_BAD, pfn) ? NAIVE_RETIRED : NAIVE_FREE, pfn, 1);
-            naive_take(naive, NAIVE_BAD, pfn, 1);
-        }
-    }
+    naive_arrive(naive, range->base >> PAGE_SHIFT, range->length >> PAGE_SHIFT);
 }
 
 static void add_one(struct frames_model *model, const uint64_t *draw)

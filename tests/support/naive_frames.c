@@ -29,21 +29,23 @@ static unsigned word_from(const struct naive_frames *naive, pfn_t number)
     return low;
 }
 
+/* Most questions are about where the last one was, or the word after. */
 static unsigned word_of(const struct naive_frames *naive, pfn_t pfn)
 {
-    return word_from(naive, pfn / 64);
+    static unsigned last;
+    pfn_t number = pfn / 64;
+    unsigned end = last + 2 < naive->words ? last + 2 : naive->words;
+    for (unsigned word = last; word < end; word++) {
+        if (naive->number[word] == number) {
+            return last = word;
+        }
+    }
+    return last = word_from(naive, number);
 }
 
 static bool is_word(const struct naive_frames *naive, unsigned word, pfn_t number)
 {
     return word < naive->words && naive->number[word] == number;
-}
-
-enum frames_window naive_window(pfn_t pfn)
-{
-    return pfn < MIB(16) >> PAGE_SHIFT  ? FRAMES_WINDOW_16M
-           : pfn < GIB(4) >> PAGE_SHIFT ? FRAMES_WINDOW_4G
-                                        : FRAMES_WINDOW_HIGH;
 }
 
 bool naive_init(struct naive_frames *naive, const struct limine_memmap_entry *regions, uint64_t count)
@@ -130,14 +132,18 @@ void naive_take(struct naive_frames *naive, enum naive_property property, pfn_t 
     put(naive, property, pfn, count, false);
 }
 
+/* The bits of the word that belong to [pfn, pfn + count), which does not end before it. */
+static uint64_t inside(const struct naive_frames *naive, unsigned word, pfn_t pfn, uint64_t count)
+{
+    pfn_t first = naive->number[word] * 64;
+    return ones(pfn + count - first) & (first < pfn ? ~ones(pfn - first) : UINT64_MAX);
+}
+
 uint64_t naive_having(const struct naive_frames *naive, enum naive_property property, pfn_t pfn, uint64_t count)
 {
     uint64_t having = 0;
     for (unsigned word = word_of(naive, pfn); word < naive->words && naive->number[word] * 64 < pfn + count; word++) {
-        pfn_t first = naive->number[word] * 64;
-        uint64_t inside = first < pfn ? ~ones(pfn - first) : UINT64_MAX;
-        inside &= ones(pfn + count - first);
-        having += population(naive->bits[property][word] & inside);
+        having += population(naive->bits[property][word] & inside(naive, word, pfn, count));
     }
     return having;
 }
@@ -148,22 +154,59 @@ bool naive_has(const struct naive_frames *naive, enum naive_property property, p
     return is_word(naive, word, pfn / 64) && (naive->bits[property][word] >> (pfn % 64) & 1) != 0;
 }
 
+static uint64_t present(const struct naive_frames *naive, unsigned word)
+{
+    return naive->bits[NAIVE_FREE][word] | naive->bits[NAIVE_USED][word] | naive->bits[NAIVE_METADATA][word] |
+           naive->bits[NAIVE_RETIRED][word];
+}
+
 uint64_t naive_managed(const struct naive_frames *naive, pfn_t pfn, uint64_t count)
 {
     uint64_t managed = 0;
-    for (unsigned property = NAIVE_FREE; property <= NAIVE_RETIRED; property++) {
-        managed += naive_having(naive, (enum naive_property)property, pfn, count);
+    for (unsigned word = word_of(naive, pfn); word < naive->words && naive->number[word] * 64 < pfn + count; word++) {
+        managed += population(present(naive, word) & inside(naive, word, pfn, count));
     }
     return managed;
 }
 
+enum naive_property naive_state(const struct naive_frames *naive, pfn_t pfn)
+{
+    unsigned word = word_of(naive, pfn);
+    if (is_word(naive, word, pfn / 64)) {
+        for (unsigned property = NAIVE_FREE; property <= NAIVE_RETIRED; property++) {
+            if ((naive->bits[property][word] >> (pfn % 64) & 1) != 0) {
+                return (enum naive_property)property;
+            }
+        }
+    }
+    return NAIVE_PROPERTIES;
+}
+
+void naive_arrive(struct naive_frames *naive, pfn_t pfn, uint64_t count)
+{
+    for (unsigned word = word_of(naive, pfn); word < naive->words && naive->number[word] * 64 < pfn + count; word++) {
+        uint64_t new = inside(naive, word, pfn, count) & ~present(naive, word);
+        uint64_t bad = new & naive->bits[NAIVE_BAD][word];
+        put_bits(naive, NAIVE_FREE, word, new & ~bad, true);
+        put_bits(naive, NAIVE_RETIRED, word, bad, true);
+        put_bits(naive, NAIVE_BAD, word, bad, false);
+    }
+}
+
+void naive_show_hidden(struct naive_frames *naive)
+{
+    for (unsigned word = 0; word < naive->words && naive->count[NAIVE_HIDDEN] != 0; word++) {
+        uint64_t hidden = naive->bits[NAIVE_HIDDEN][word];
+        put_bits(naive, NAIVE_FREE, word, hidden, true);
+        put_bits(naive, NAIVE_HIDDEN, word, hidden, false);
+    }
+}
+
 pfn_t naive_next(const struct naive_frames *naive, enum naive_property property, pfn_t pfn)
 {
-    if (naive->count[property] == 0 && property != NAIVE_KNOWN) {
-        return FRAMES_NONE;
-    }
     unsigned start = word_of(naive, pfn);
-    for (unsigned i = 0; i <= naive->words; i++) {
+    bool is_there = naive->count[property] != 0 || property == NAIVE_KNOWN;
+    for (unsigned i = 0; is_there && i <= naive->words; i++) {
         unsigned word = (start + i) % naive->words;
         uint64_t bits = naive->bits[property][word];
         if (i == 0 && is_word(naive, start, pfn / 64)) {
@@ -247,11 +290,10 @@ static pfn_t place_in(const struct naive_request *request, pfn_t first, pfn_t en
         if (!crosses(request, at)) {
             return at;
         }
-        pfn_t next = align_up(align_up(at + 1, request->boundary), request->align);
         if (request->count > request->boundary) {
-            return FRAMES_NONE;
+            break;
         }
-        at = next;
+        at = align_up(align_up(at + 1, request->boundary), request->align);
     }
     return FRAMES_NONE;
 }
@@ -311,12 +353,6 @@ static uint64_t count_run(const struct run_walk *run, uint64_t runs[64])
     return length;
 }
 
-static uint64_t present(const struct naive_frames *naive, unsigned word)
-{
-    return naive->bits[NAIVE_FREE][word] | naive->bits[NAIVE_USED][word] | naive->bits[NAIVE_METADATA][word] |
-           naive->bits[NAIVE_RETIRED][word];
-}
-
 /* property NAIVE_PROPERTIES: managed. */
 uint64_t naive_count_runs(const struct naive_frames *naive, enum naive_property property, uint64_t runs[64])
 {
@@ -335,8 +371,8 @@ uint64_t naive_count_runs(const struct naive_frames *naive, enum naive_property 
 
 uint64_t naive_spans(const struct naive_frames *naive)
 {
-    uint64_t runs[64];
     uint64_t spans = 0;
+    uint64_t runs[64];
     (void)naive_count_runs(naive, NAIVE_PROPERTIES, runs);
     for (unsigned k = 0; k < 64; k++) {
         spans += runs[k];

@@ -25,6 +25,7 @@ enum naive_property {
     NAIVE_HARDENED, /* used, and allocated at hardening level 3 */
     NAIVE_START,    /* used, first frame of what was allocated or left of it */
     NAIVE_BAD,      /* was retired and then removed: retired again when it is added */
+    NAIVE_HIDDEN,   /* would be free, but another CPU has it in its cache; only while that matters */
     NAIVE_KNOWN,    /* of the universe */
     NAIVE_PROPERTIES
 };
@@ -51,7 +52,12 @@ bool naive_init(struct naive_frames *naive, const struct limine_memmap_entry *re
 /* Frames [pfn, pfn + count) belong to node. */
 void naive_set_node(struct naive_frames *naive, pfn_t pfn, uint64_t count, unsigned node);
 unsigned naive_node(const struct naive_frames *naive, pfn_t pfn);
-enum frames_window naive_window(pfn_t pfn);
+static inline enum frames_window naive_window(pfn_t pfn)
+{
+    return pfn < MIB(16) >> PAGE_SHIFT  ? FRAMES_WINDOW_16M
+           : pfn < GIB(4) >> PAGE_SHIFT ? FRAMES_WINDOW_4G
+                                        : FRAMES_WINDOW_HIGH;
+}
 
 /* Give or take a property of all of [pfn, pfn + count), which lies in the universe. */
 void naive_give(struct naive_frames *naive, enum naive_property property, pfn_t pfn, uint64_t count);
@@ -60,6 +66,12 @@ void naive_take(struct naive_frames *naive, enum naive_property property, pfn_t 
 /* How many of [pfn, pfn + count) have it; the range may leave the universe. */
 uint64_t naive_having(const struct naive_frames *naive, enum naive_property property, pfn_t pfn, uint64_t count);
 bool naive_has(const struct naive_frames *naive, enum naive_property property, pfn_t pfn);
+/* Which of the first four the frame is; NAIVE_PROPERTIES: none, not memory now. */
+enum naive_property naive_state(const struct naive_frames *naive, pfn_t pfn);
+/* All of [pfn, pfn + count) that is of the universe is memory from now on; what is new is free, or retired as it was before. */
+void naive_arrive(struct naive_frames *naive, pfn_t pfn, uint64_t count);
+/* Everything hidden is free again. */
+void naive_show_hidden(struct naive_frames *naive);
 /* How many of [pfn, pfn + count) are memory now. */
 uint64_t naive_managed(const struct naive_frames *naive, pfn_t pfn, uint64_t count);
 

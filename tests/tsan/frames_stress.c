@@ -1,12 +1,13 @@
-/* frames_stress.c — the frame allocator on real threads under ThreadSanitizer: every call mixed at random, with an oracle.
+/* frames_stress.c — the frame allocator on real threads under ThreadSanitizer: every call mixed at random, with an
+ * oracle.
  *
  *     frames_stress [SECONDS [SEED]]
  *
- * Each thread is a CPU. What it is given it notes in a map of owners (a frame noted twice has two owners) and writes into with
- * plain stores, all of which ThreadSanitizer watches: an owner that does not happen before the next one, or a field of a
- * per-CPU cache that two CPUs touch, is a reported race. One thread at a time also adds and removes a chunk, or retires a frame.
- * At the end everything goes back and the books must balance.
- * Found races end the program with status 66 (ThreadSanitizer's), wrong answers with abort. */
+ * Each thread is a CPU. What it is given it notes in a map of owners (a frame noted twice has two owners) and writes
+ * into with plain stores, all of which ThreadSanitizer watches: an owner that does not happen before the next one, or a
+ * field of a per-CPU cache that two CPUs touch, is a reported race. One thread at a time also adds and removes a chunk,
+ * or retires a frame. At the end everything goes back and the books must balance. Found races end the program with
+ * status 66 (ThreadSanitizer's), wrong answers with abort. */
 
 #include <neomem/early.h>
 #include <neomem/frames.h>
@@ -70,7 +71,8 @@ static unsigned frame_of(phys_addr_t pa)
 
 /* ---- what a worker does ---------------------------------------------------------------------------------------- */
 
-/* The first and the last frame of each chunk's part are written to: enough for the races, cheap enough for many calls. */
+/* The first and the last frame of each chunk's part are written to: enough for the races, cheap enough for many calls.
+ * */
 static void touch(const struct worker *me, struct holding holding)
 {
     for (uint64_t i = 0; i < holding.count;
@@ -236,7 +238,7 @@ static void *work(void *argument)
     return NULL;
 }
 
-/* ---- all together -------------------------------------------------------------------------------------------------- */
+/* ---- all together ------------------------------------------------------------------------------------------------ */
 
 static void start(void)
 {

@@ -53,6 +53,24 @@ static void test_unexpected_memory(void **state)
     assert_int_equal(zone_figures(0, FRAMES_WINDOW_HIGH).free_2m, 50);
 }
 
+/* Nothing is free: what comes carries its own metadata. */
+static void test_a_full_machine_grows(void **state)
+{
+    (void)state;
+    mm_fixture_one_region(MIB(4));
+    struct frames_stats before = figures();
+    (void)take_everything(taken, ARRAY_COUNT(taken));
+    add(GIB(4), MIB(64) + 5 * PAGE_SIZE);
+    struct frames_stats after = figures();
+    assert_int_equal(after.total, before.total + MIB(64) / PAGE_SIZE + 5);
+    assert_in_range(after.metadata, before.metadata + 1, before.metadata + 3);
+    assert_int_equal(frames_state(GIB(4) + MIB(64) + 4 * PAGE_SIZE), FRAMES_STATE_METADATA);
+    EXPECT_PANIC_TEXT(frames_free(GIB(4) + MIB(64) + 4 * PAGE_SIZE, 1), "metadata");
+    assert_int_equal(frames_alloc(MIB(64) / PAGE_SIZE, 1, 0, FRAMES_ANYWHERE), GIB(4));
+    frames_free(GIB(4), MIB(64) / PAGE_SIZE);
+    (void)figures();
+}
+
 /*   2 MiB  |  a  | c  | b |  4 MiB      three pieces make one chunk */
 static void test_pieces_become_a_chunk(void **state)
 {
@@ -338,6 +356,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_expected_memory_costs_nothing),
         cmocka_unit_test(test_unexpected_memory),
+        cmocka_unit_test(test_a_full_machine_grows),
         cmocka_unit_test(test_pieces_become_a_chunk),
         cmocka_unit_test(test_neighbours_join),
         cmocka_unit_test(test_adding_again_changes_nothing),

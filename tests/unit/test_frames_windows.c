@@ -211,6 +211,28 @@ static void test_retired_frames_leave_the_window(void **state)
     assert_int_equal(zone_figures(0, FRAMES_WINDOW_4G).free, 64);
 }
 
+/* A limit within a frame is the limit before it. */
+static void test_a_limit_inside_a_frame(void **state)
+{
+    (void)state;
+    (void)take_everything(taken, ARRAY_COUNT(taken));
+    assert_true(is_in(frames_alloc(1, 1, 0, MIB(16) + PAGE_SIZE - 1), MIB(1), MIB(9)));
+    assert_int_equal(frames_alloc(1, 1, 0, MIB(16) + PAGE_SIZE), FRAMES_NONE);
+}
+
+/* A run over the border of two nodes, after a window that has not that much to give. */
+static void test_a_run_after_a_window_without_room(void **state)
+{
+    (void)state;
+    struct limine_memmap_entry map[] = {USABLE(MIB(1), MIB(1)), USABLE(MIB(32), MIB(4))};
+    const struct frames_node_range ranges[] = {{0, MIB(34), 0}, {MIB(34), MIB(2), 1}};
+    mm_fixture_frames(map, 2);
+    assert_int_equal(frames_set_nodes(ranges, 2, 2, NULL, NULL, 0), NEO_OK);
+    uint64_t longest = frames_longest_free_run();
+    assert_true(longest > FRAMES_2M);
+    assert_true(is_in(frames_alloc(longest, 1, 0, FRAMES_ANYWHERE), MIB(32), MIB(34)));
+}
+
 #define TEST(name) cmocka_unit_test_setup(name, setup)
 
 int main(void)
@@ -226,6 +248,8 @@ int main(void)
         TEST(test_the_highest_window_has_none),
         TEST(test_reserves_have_a_limit),
         TEST(test_retired_frames_leave_the_window),
+        TEST(test_a_limit_inside_a_frame),
+        TEST(test_a_run_after_a_window_without_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
