@@ -139,7 +139,8 @@ bool frames_is_allocated(phys_addr_t pa);
 /* ---- memory that comes and goes ------------------------------------------------------------------------ */
 
 /* Manage the usable entries of map too (rules as in frames_init): frames that are managed already stay as they are, the
- * others arrive free (but for retired ones, which stay retired). New metadata, where some is needed, comes from the old memory, else from the new; the first memory above all windows there were: one CPU inside.
+ * others arrive free (but for retired ones, which stay retired). New metadata, where some is needed, comes from the old
+ * memory, else from the new. One CPU inside when the memory is the first in a window above all others.
  * Return: NEO_ERR_INVALID, NEO_ERR_NO_MEMORY; nothing changed then. Cost: O(entries + chunks touched). */
 enum neo_status frames_add(const struct limine_memmap_entry *map, uint64_t count) NEO_NODISCARD;
 /* One range; pa and nbytes whole frames. */

@@ -213,18 +213,37 @@ static void test_check_sees_damage(void **state)
     assert_int_equal(figures().allocated, 0);
 }
 
+/* Frame 0 is a frame like others: no line that is empty may be taken for that of chunk 0. */
+static void test_chunk_zero(void **state)
+{
+    (void)state;
+    const struct limine_memmap_entry map[] = {USABLE(0, MIB(8))};
+    phys_addr_t runs[128];
+    unsigned count = 0;
+    mm_fixture_frames(map, 1);
+    while (count < ARRAY_COUNT(runs) && (runs[count] = frames_alloc(4, 1, 0, MIB(2))) != FRAMES_NONE) {
+        count++;
+    }
+    assert_int_equal(count, 128);
+    frames_free(runs[count - 1], 4);
+    frames_drain();
+    for (unsigned i = 0; i < 4; i++) {
+        frames_free(runs[i], 4);
+        assert_int_equal(frames_check(), NEO_OK);
+    }
+    frames_drain();
+    assert_int_equal(figures().cached, 0);
+    assert_int_equal(figures().allocated, (128 - 5) * 4);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refused_maps),
-        cmocka_unit_test(test_refused_expectations),
-        cmocka_unit_test(test_other_entries_are_passed_over),
-        cmocka_unit_test(test_one_frame_machine),
-        cmocka_unit_test(test_frame_zero),
-        cmocka_unit_test(test_hole_costs_nothing),
-        cmocka_unit_test(test_spans_are_listed),
-        cmocka_unit_test(test_chunks_are_listed),
-        cmocka_unit_test(test_check_sees_damage),
+        cmocka_unit_test(test_chunk_zero),           cmocka_unit_test(test_refused_maps),
+        cmocka_unit_test(test_refused_expectations), cmocka_unit_test(test_other_entries_are_passed_over),
+        cmocka_unit_test(test_one_frame_machine),    cmocka_unit_test(test_frame_zero),
+        cmocka_unit_test(test_hole_costs_nothing),   cmocka_unit_test(test_spans_are_listed),
+        cmocka_unit_test(test_chunks_are_listed),    cmocka_unit_test(test_check_sees_damage),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
