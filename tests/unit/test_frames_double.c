@@ -1,5 +1,6 @@
 /* test_frames_double.c — a second free is noticed wherever the frame waits in the CPU's cache, on the fast paths: in chunks
  * without flags, which small machines hardly have. After each refusal nothing has changed. */
+#include "frames_fast.h"
 #include "frames_started.h"
 
 #define BASE GIB(8)
@@ -99,12 +100,42 @@ static void test_chunks(void **state)
     expect_double_free(pa, 2 * (uint64_t)FRAMES_2M);
 }
 
+/* Two frames of one hash: the one below in the chain is found, too. */
+static void test_older_frame_of_the_same_hash(void **state)
+{
+    (void)state;
+    enum { FRAMES = 6000 };
+    static phys_addr_t frames[FRAMES];
+    static unsigned seen_at[1u << CPU_HASH_BITS]; /* index + 1 */
+    mm_fixture_frames(map, ARRAY_COUNT(map));
+    unsigned older = 0;
+    unsigned newer = 0;
+    for (unsigned i = 0; i < FRAMES; i++) {
+        frames[i] = frames_alloc_one();
+        unsigned *at = &seen_at[frames_cpu_hash(frames[i])];
+        if (*at != 0 && frames[i] < BASE + LENGTH - PAGE_SIZE_2M) {
+            older = *at - 1;
+            newer = i;
+        }
+        *at = i + 1;
+    }
+    assert_int_not_equal(newer, 0);
+    frames_free(frames[older], 1);
+    frames_free(frames[newer], 1);
+    expect_double_free(frames[older], 1);
+    expect_double_free(frames[newer], 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_frame_handed_out_last),   cmocka_unit_test(test_frames_on_the_stack),
-        cmocka_unit_test(test_frames_never_handed_out), cmocka_unit_test(test_frames_of_a_run),
-        cmocka_unit_test(test_frame_freed_another_way), cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_older_frame_of_the_same_hash),
+        cmocka_unit_test(test_frame_handed_out_last),
+        cmocka_unit_test(test_frames_on_the_stack),
+        cmocka_unit_test(test_frames_never_handed_out),
+        cmocka_unit_test(test_frames_of_a_run),
+        cmocka_unit_test(test_frame_freed_another_way),
+        cmocka_unit_test(test_chunks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

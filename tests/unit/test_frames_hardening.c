@@ -202,6 +202,22 @@ static void test_level_3_names_the_last_owner(void **state)
 }
 
 /* What was freed is not handed out again soon; it counts as free, and is there before a request fails. */
+/* First in, first out: the oldest ones leave. */
+static void test_level_3_quarantine_order(void **state)
+{
+    (void)state;
+    start(3);
+    phys_addr_t frames[70];
+    for (unsigned i = 0; i < ARRAY_COUNT(frames); i++) {
+        frames[i] = frames_alloc_one();
+    }
+    for (unsigned i = 0; i < ARRAY_COUNT(frames); i++) {
+        frames_free(frames[i], 1);
+    }
+    EXPECT_PANIC_TEXT(frames_free(frames[0], 1), "free already (double free)");
+    EXPECT_PANIC_TEXT(frames_free(frames[ARRAY_COUNT(frames) - 1], 1), "in quarantine");
+}
+
 static void test_level_3_quarantine(void **state)
 {
     (void)state;
@@ -377,6 +393,7 @@ int main(void)
         cmocka_unit_test(test_level_3_wants_whole_allocations),
         cmocka_unit_test(test_level_3_names_the_last_owner),
         cmocka_unit_test(test_level_3_quarantine),
+        cmocka_unit_test(test_level_3_quarantine_order),
         cmocka_unit_test(test_level_3_verifies_poison),
         cmocka_unit_test(test_level_3_knows_the_direct_map),
         cmocka_unit_test(test_level_3_with_memory_that_comes_and_goes),

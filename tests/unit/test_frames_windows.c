@@ -211,6 +211,16 @@ static void test_retired_frames_leave_the_window(void **state)
     assert_int_equal(zone_figures(0, FRAMES_WINDOW_4G).free, 64);
 }
 
+/* A frame that the window's end cuts is outside, also when there are others inside. */
+static void test_window_end_inside_a_frame(void **state)
+{
+    (void)state;
+    mm_fixture_one_region(MIB(14));
+    assert_int_equal(frames_alloc(2, 1, MIB(3), MIB(3) + 2 * PAGE_SIZE - 1), FRAMES_NONE);
+    assert_int_equal(frames_alloc(2, 1, MIB(3) + 1, MIB(3) + 3 * PAGE_SIZE - 1), FRAMES_NONE);
+    assert_int_equal(frames_alloc(2, 1, MIB(3), MIB(3) + 2 * PAGE_SIZE), MIB(3));
+}
+
 /* A limit within a frame is the limit before it. */
 static void test_a_limit_inside_a_frame(void **state)
 {
@@ -248,6 +258,7 @@ int main(void)
         TEST(test_the_highest_window_has_none),
         TEST(test_reserves_have_a_limit),
         TEST(test_retired_frames_leave_the_window),
+        cmocka_unit_test(test_window_end_inside_a_frame),
         TEST(test_a_limit_inside_a_frame),
         TEST(test_a_run_after_a_window_without_room),
     };
