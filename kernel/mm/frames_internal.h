@@ -136,6 +136,9 @@ unsigned line_open_whole(struct frames_line *line, const struct frames_place *pl
 unsigned line_write_back(struct frames_line *line, pfn_t *culprit);
 unsigned line_count(const struct frames_line *line);
 bool line_holds(const struct frames_line *line, pfn_t pfn, uint64_t count);
+/* The SPLIT chunk with the least room (a hint) among `look` of the zone, from `from` on, around its end; SET_NONE: none. *after: where
+ * to go on next time. */
+uint64_t frames_fullest_part(const struct frames_zone *zone, uint64_t from, unsigned look, uint64_t *after);
 /* A new chunk in the empty line: from the first zone in the CPU's order that has room; there the fullest of some SPLIT ones,
  * else a whole one (is_fresh: whole ones only). Return: frames taken, counted in cpu->taken. */
 unsigned line_open_next(struct frames_cpu *cpu, struct frames_line *line, bool is_fresh, unsigned flags);

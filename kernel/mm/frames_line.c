@@ -85,27 +85,32 @@ unsigned line_open_whole(struct frames_line *line, const struct frames_place *pl
     return count;
 }
 
+uint64_t frames_fullest_part(const struct frames_zone *zone, uint64_t from, unsigned look, uint64_t *after)
+{
+    struct frames_arena *arena = zone->arena;
+    uint64_t at = set_find(&arena->part, from, zone->first, zone->end);
+    uint64_t best = at;
+    unsigned least = CHUNK_FRAMES + 1;
+    for (unsigned looked = 0; at != SET_NONE && looked < look; looked++) {
+        unsigned room = count_load(&arena->room[at]);
+        if (room < least && room != 0) {
+            least = room;
+            best = at;
+        }
+        *after = at + 1;
+        at = set_find_next(&arena->part, at + 1, zone->end);
+    }
+    return best;
+}
+
 /* The fullest of some SPLIT chunks of the zone, taken out of part; SET_NONE. */
 static uint64_t take_fullest(struct frames_cpu *cpu, const struct frames_zone *zone)
 {
-    struct frames_arena *arena = zone->arena;
-    for (;;) {
-        uint64_t at = set_find(&arena->part, cpu->part_at, zone->first, zone->end);
-        uint64_t best = at;
-        unsigned least = CHUNK_FRAMES + 1;
-        for (unsigned looked = 0; at != SET_NONE && looked < LOOK; looked++) {
-            unsigned room = count_load(&arena->room[at]);
-            if (room < least && room != 0) {
-                least = room;
-                best = at;
-            }
-            cpu->part_at = at + 1;
-            at = set_find_next(&arena->part, at + 1, zone->end);
-        }
-        if (best == SET_NONE || set_remove(&arena->part, best)) {
-            return best;
-        }
-    }
+    uint64_t best;
+    do {
+        best = frames_fullest_part(zone, cpu->part_at, LOOK, &cpu->part_at);
+    } while (best != SET_NONE && !set_remove(&zone->arena->part, best));
+    return best;
 }
 
 static unsigned open_part(struct frames_cpu *cpu, struct frames_line *line, const struct frames_layout *layout,

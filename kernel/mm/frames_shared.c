@@ -56,18 +56,8 @@ static uint64_t pick_part(const struct frames_zone *zone)
     if (hint >= zone->first && hint < zone->end && set_has(&arena->part, hint)) {
         return hint;
     }
-    uint64_t at = set_find(&arena->part, hint, zone->first, zone->end);
-    uint64_t best = at;
-    unsigned least = CHUNK_FRAMES + 1;
-    for (unsigned looked = 0; at != SET_NONE && looked < LOOK; looked++) {
-        unsigned room = count_load(&arena->room[at]);
-        if (room < least && room != 0) {
-            least = room;
-            best = at;
-        }
-        at = set_find_next(&arena->part, at + 1, zone->end);
-    }
-    return best;
+    uint64_t after;
+    return frames_fullest_part(zone, hint, LOOK, &after);
 }
 
 /* The first count frames of a whole chunk. PFN_NONE: there is none. */
